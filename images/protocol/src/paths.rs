@@ -1,0 +1,20 @@
+//! Where things are inside every container of lemctl, whatever the backend.
+
+/// The agent's binary: PID 1, exec wrapper, sweep and probe.
+pub const AGENT: &str = "/lem/agent";
+/// The worker's executable, started by the agent.
+pub const WORKER: &str = "/lem/worker";
+/// Read-only mount that lemctl writes: lease, passwd, group, workloads.
+pub const CONTROL: &str = "/run/lem";
+/// The lease: one line, the CLOCK_MONOTONIC deadline in decimal nanoseconds.
+pub const LEASE: &str = "/run/lem/lease";
+/// Folder of [`WorkloadFile`](crate::WorkloadFile)s, each named `<sha256 of its bytes>.json`.
+pub const WORKLOADS: &str = "/run/lem/workloads";
+/// The only writable bind of a container.
+pub const OUTBOX: &str = "/outbox";
+/// Folder of the agent's exit records, each named `<worker id>.json`.
+pub const EXITS: &str = "/outbox/exits";
+/// Where a local model or the model volume is mounted, read-only.
+pub const MODEL: &str = "/model";
+/// Name of the record inside `/outbox/<attempt>/`.
+pub const RECORD_FILE: &str = "record.json";

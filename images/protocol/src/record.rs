@@ -1,0 +1,115 @@
+//! What a worker leaves in its outbox about one attempt.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Arrival, Parameters};
+
+/// The record of one attempt. Untrusted: lemctl bounds, copies, hashes and validates it.
+/// All times are CLOCK_MONOTONIC nanoseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// [`RECORD_SCHEMA_VERSION`](crate::RECORD_SCHEMA_VERSION).
+    pub schema_version: u32,
+    /// The attempt it is about.
+    pub attempt: String,
+    /// Name of the backend.
+    pub backend: String,
+    /// Version of the engine.
+    pub backend_version: String,
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// What the weights are: power and quality depend on it.
+    pub weights: Weights,
+    /// Parameters as asked, engine and request level together.
+    pub requested: Parameters,
+    /// Parameters as the engine really used them.
+    pub effective: Parameters,
+    /// SHA-256 (hex) of the workload file.
+    pub workload: String,
+    /// How requests arrived.
+    pub arrival: Arrival,
+    /// Phase boundaries of the attempt: at least `measure_start` and `measure_end`.
+    pub marks: Vec<Mark>,
+    /// Whether the token marks are one per token or spread over chunks.
+    pub token_timing: TimingKind,
+    /// The requests, in the order in which they were queued.
+    pub requests: Vec<RequestRecord>,
+}
+
+/// One finished request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestRecord {
+    /// Index of its prompt in the workload file.
+    pub prompt: u32,
+    /// Input tokens.
+    pub input_tokens: u32,
+    /// Output tokens.
+    pub output_tokens: u32,
+    /// When it was handed to the engine.
+    pub queued_ns: u64,
+    /// When its prefill began.
+    pub prefill_ns: u64,
+    /// When its first token existed: prefill ended, decode began.
+    pub first_token_ns: u64,
+    /// Time from each token to the next; one fewer than `output_tokens`.
+    pub token_gaps_ns: Vec<u64>,
+}
+
+impl RequestRecord {
+    /// When its last token existed; saturates on hostile gaps.
+    #[must_use]
+    pub fn last_token_ns(&self) -> u64 {
+        self.token_gaps_ns
+            .iter()
+            .fold(self.first_token_ns, |at, gap| at.saturating_add(*gap))
+    }
+}
+
+/// A phase boundary, stamped by the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// Which boundary.
+    pub name: MarkName,
+    /// When.
+    pub monotonic_ns: u64,
+}
+
+/// The boundaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkName {
+    /// Loading the engine began.
+    LoadStart,
+    /// The engine is ready for requests.
+    LoadEnd,
+    /// `go` was read: the window begins.
+    MeasureStart,
+    /// The last token of the window exists.
+    MeasureEnd,
+}
+
+/// How token times were had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimingKind {
+    /// One mark per token.
+    Measured,
+    /// Tokens arrived in chunks; times within a chunk are interpolated.
+    Estimated,
+}
+
+/// What the weights are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// The engine's own placeholder values.
+    Dummy,
+    /// Drawn from a distribution by a seed.
+    Random,
+    /// Trained.
+    Real,
+}

@@ -1,0 +1,3 @@
+//! The `lemctl` binary: hands over to [`lemctl::cli`].
+
+fn main() {}
