@@ -86,8 +86,8 @@ pub struct ServiceMount {
 pub enum MountSource {
     /// A host path: absolute, or relative to the Compose file's folder.
     Bind(String),
-    /// A named volume, by the name the Engine knows.
-    Volume(String),
+    /// A named volume of the file; the Engine creates it when it is absent.
+    Volume(NamedVolume),
 }
 
 /// A named volume of the file.
