@@ -8,6 +8,7 @@
 mod node;
 mod read;
 mod scalar;
+pub mod shape;
 
 pub use node::{Entry, Map, Node, Value};
 pub use read::{Document, MAX_BYTES, MAX_DEPTH, MAX_NODES, read};

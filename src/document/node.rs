@@ -81,6 +81,12 @@ impl Node {
         if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
+    /// The node at a path of keys, if it is there.
+    #[must_use]
+    pub fn find(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.as_map()?.get(key))
+    }
+
     /// What it is, for a message: `a text`, `a list`, …
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -60,7 +60,7 @@ struct Open {
 
 enum OpenKind {
     List(Vec<Node>),
-    Map { map: Map, merged: Vec<Map>, key: Option<(Option<String>, Place)> },
+    Map { map: Map, lines: HashMap<String, u32>, merged: Vec<Map>, key: Option<(Option<String>, Place)> },
 }
 
 struct Tree<'a> {
@@ -98,14 +98,14 @@ impl Tree<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some_and(|tag| tag.core_suffix() != Some("map")), place);
-                let kind = OpenKind::Map { map: Map::default(), merged: Vec::new(), key: None };
+                let kind = OpenKind::Map { map: Map::default(), lines: HashMap::new(), merged: Vec::new(), key: None };
                 self.begin(Open { anchor, place, kind })
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(Open { anchor, place, kind }) = self.open.pop() else { return Ok(()) };
                 let value = match kind {
                     OpenKind::List(items) => Value::List(items),
-                    OpenKind::Map { map, merged, .. } => Value::Map(self.merge(map, merged)?),
+                    OpenKind::Map { map, lines, merged, .. } => Value::Map(merge(map, lines, merged)),
                 };
                 self.finish(Node { value, place }, anchor)
             }
@@ -166,7 +166,7 @@ impl Tree<'_> {
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
             Some(OpenKind::List(items)) => items.push(node),
-            Some(OpenKind::Map { map, merged, key }) => match key.take() {
+            Some(OpenKind::Map { map, lines, merged, key }) => match key.take() {
                 None => {
                     let place = node.place;
                     let name = key_text(&node.value);
@@ -187,28 +187,32 @@ impl Tree<'_> {
                     }
                     _ => self.problems.push(Problem::new(place, "`<<` takes a map or a list of maps")),
                 },
-                Some((Some(key), key_place)) => match map.entry(&key) {
+                Some((Some(key), key_place)) => match lines.get(&key) {
                     Some(first) => {
                         let message = format!("the key `{key}` stands twice in this map");
-                        let hint = format!("it stands first in line {}: keep one of them", first.key_place.line);
+                        let hint = format!("it stands first in line {first}: keep one of them");
                         self.problems.push(Problem::new(key_place, message).hint(hint));
                     }
-                    None => map.entries.push(Entry { key, key_place, node }),
+                    None => {
+                        lines.insert(key.clone(), key_place.line);
+                        map.entries.push(Entry { key, key_place, node });
+                    }
                 },
             },
         }
         Ok(())
     }
+}
 
-    /// A map's own entries win over merged ones, earlier merges over later ones.
-    fn merge(&mut self, mut map: Map, merged: Vec<Map>) -> Result<Map, Problem> {
-        for entry in merged.into_iter().flat_map(|source| source.entries) {
-            if map.entry(&entry.key).is_none() {
-                map.entries.push(entry);
-            }
+/// A map's own entries win over merged ones, earlier merges over later ones.
+fn merge(mut map: Map, mut lines: HashMap<String, u32>, merged: Vec<Map>) -> Map {
+    for entry in merged.into_iter().flat_map(|source| source.entries) {
+        if !lines.contains_key(&entry.key) {
+            lines.insert(entry.key.clone(), entry.key_place.line);
+            map.entries.push(entry);
         }
-        Ok(map)
     }
+    map
 }
 
 /// A key's text: numbers and booleans are taken as they would print.
