@@ -13,6 +13,7 @@ use lemctl::compose::Service;
 use lemctl::containers::{
     ContainerEngine, ContainerSpec, ContextFile, ExecOutput, ExecSession, ImageBuild, Overlay,
 };
+use lemctl::units::Digest;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use crate::fake_engine::{FakeEngine, Process};
@@ -42,18 +43,22 @@ impl<E: ContainerEngine> Bench<E> {
         std::fs::write(root.join("control/passwd"), "lem:x:1000:1000::/tmp:/\n")
             .expect("a new file");
         std::fs::write(root.join("control/group"), "lem:x:1000:\n").expect("a new file");
-        let image = format!("lemt-cont-testbox:{}", std::process::id());
+        // One small image, named by what is in it: built once, and kept as the layer cache would be.
+        let image = format!("lemt-cont-testbox:{}", Digest::of(testbox()).short(12));
         let bench = Self {
             engine,
             image,
             key,
             folder,
         };
-        bench
-            .engine
-            .build(&bench.image_build(), &mut |_| {})
-            .await
-            .expect("the test image builds");
+        let present = bench.engine.image(&bench.image).await.expect("the engine answers");
+        if present.is_none() {
+            bench
+                .engine
+                .build(&bench.image_build(), &mut |_| {})
+                .await
+                .expect("the test image builds");
+        }
         bench
     }
 
@@ -61,7 +66,7 @@ impl<E: ContainerEngine> Bench<E> {
     pub fn image_build(&self) -> ImageBuild {
         ImageBuild {
             reference: self.image.clone(),
-            dockerfile: "FROM scratch\nCOPY testbox /testbox\n".to_owned(),
+            dockerfile: "FROM scratch\nCOPY testbox /testbox\nCOPY testbox /lem/agent\n".to_owned(),
             files: vec![ContextFile {
                 path: "testbox".to_owned(),
                 bytes: testbox().to_vec(),
@@ -79,6 +84,7 @@ impl<E: ContainerEngine> Bench<E> {
     pub fn service(&self) -> Service {
         Service {
             image: self.image.clone(),
+            user: Some("1000:1000".to_owned()),
             entrypoint: Some(vec![TESTBOX.to_owned(), "init".to_owned()]),
             network_mode: Some("none".to_owned()),
             ..Service::default()
