@@ -51,7 +51,11 @@ impl<E: ContainerEngine> Bench<E> {
             key,
             folder,
         };
-        let present = bench.engine.image(&bench.image).await.expect("the engine answers");
+        let present = bench
+            .engine
+            .image(&bench.image)
+            .await
+            .expect("the engine answers");
         if present.is_none() {
             bench
                 .engine
