@@ -1,1 +1,5 @@
-//! Not yet written: see ARCHITECTURE.md.
+mod policy;
+mod schema;
+mod spec;
+pub use policy::*;
+pub use schema::schema;
