@@ -55,7 +55,7 @@ pub struct Reason {
 }
 
 /// A result file that the journal cites.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResultFile {
     /// Path below the campaign's results folder, with `/`.
