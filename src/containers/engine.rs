@@ -63,6 +63,13 @@ pub trait ContainerEngine: Send + Sync {
         labels: &[(&str, &str)],
     ) -> impl Future<Output = Result<Vec<ContainerSummary>, EngineError>> + Send;
 
+    /// The last lines that PID 1 wrote, stdout and stderr as they came, at most 64 KiB. Untrusted text.
+    fn logs(
+        &self,
+        id: &ContainerId,
+        lines: u32,
+    ) -> impl Future<Output = Result<String, EngineError>> + Send;
+
     /// Starts a process in a running container, with its three streams open and the container's user.
     ///
     /// A binary that is missing is not an error here: the Engine says so on stdout, and the process's

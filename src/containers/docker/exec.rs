@@ -1,9 +1,10 @@
-//! Opens an exec and hands out its streams.
+//! What processes say: an exec's open streams, and PID 1's log.
 
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
+use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
 
 use super::DockerEngine;
@@ -55,4 +56,33 @@ pub(super) async fn open(
         stdin: input,
         output: Box::pin(output),
     })
+}
+
+/// Most bytes of a log that are read.
+const MAX_LOG: usize = 64 * 1024;
+
+/// The end of PID 1's log, both streams as they came.
+pub(super) async fn logs(
+    docker: &Docker,
+    asked: &Asked,
+    id: &ContainerId,
+    lines: u32,
+) -> Result<String, EngineError> {
+    let options = LogsOptions {
+        stdout: true,
+        stderr: true,
+        tail: lines.to_string(),
+        ..LogsOptions::default()
+    };
+    let mut pieces = docker.logs(id.as_str(), Some(options));
+    let mut log = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| translate(asked, error))?.into_bytes();
+        let room = MAX_LOG - log.len();
+        log.extend_from_slice(&piece[..piece.len().min(room)]);
+        if log.len() == MAX_LOG {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&log).into_owned())
 }
