@@ -214,7 +214,7 @@ const OVERLAY: [&str; 2] = ["Config.Labels", "HostConfig.Mounts"];
 const PER_CONTAINER: [&str; 1] = ["Config.Hostname"];
 
 #[tokio::test]
-async fn a_created_container_is_composes_plus_the_overlay() {
+async fn docker_a_created_container_is_composes_plus_the_overlay() {
     let Some(command) = compose_command() else {
         eprintln!(
             "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared"
@@ -342,7 +342,7 @@ async fn a_created_container_is_composes_plus_the_overlay() {
 
 /// Stronger still: Compose creates its own container from the same file, and the two are compared.
 #[tokio::test]
-async fn composes_own_container_is_the_same() {
+async fn docker_composes_own_container_is_the_same() {
     let Some(command) = compose_command() else {
         eprintln!(
             "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared"
@@ -407,7 +407,7 @@ async fn composes_own_container_is_the_same() {
 
 /// What the file promises is what a process finds.
 #[tokio::test]
-async fn a_process_has_no_privileges() {
+async fn docker_a_process_has_no_privileges() {
     let engine = DockerEngine::connect()
         .await
         .expect("these tests need a Docker Engine: make setup");

@@ -20,7 +20,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "this test times the Engine")]
-async fn a_line_each_way_is_far_cheaper_than_an_exec() {
+async fn docker_a_line_each_way_is_far_cheaper_than_an_exec() {
     let engine = DockerEngine::connect().await;
     let bench = Bench::new(
         engine.expect("these tests need a Docker Engine: make setup"),

@@ -28,7 +28,9 @@ const MAX_DOCKERFILE_BYTES: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum ImagesError {
     /// A file that the Dockerfile copies is not there.
-    #[error("images/{backend}/Dockerfile copies {file}, which is neither in images/dist nor in images/{backend}")]
+    #[error(
+        "images/{backend}/Dockerfile copies {file}, which is neither in images/dist nor in images/{backend}"
+    )]
     #[diagnostic(code(images::missing_file), help("make images"))]
     MissingFile {
         /// The backend.
@@ -106,25 +108,56 @@ pub fn sources(project: &Project, backend: &str) -> Result<ImageBuild, ImagesErr
     let reference = project.compose(backend)?.worker.image;
     let folder = project.root.join("images").join(backend);
     let dockerfile = read_text(&folder.join("Dockerfile"), MAX_DOCKERFILE_BYTES)?;
-    let copied = copied(&dockerfile)
-        .map_err(|problem| ImagesError::Dockerfile { backend: backend.to_owned(), problem })?;
+    let copied = copied(&dockerfile).map_err(|problem| ImagesError::Dockerfile {
+        backend: backend.to_owned(),
+        problem,
+    })?;
     let places = [project.root.join("images/dist"), folder];
-    let files = copied.into_iter().map(|path| read_file(&places, backend, path)).collect::<Result<Vec<_>, _>>()?;
+    let files = copied
+        .into_iter()
+        .map(|path| read_file(&places, backend, path))
+        .collect::<Result<Vec<_>, _>>()?;
     let source = digest(&dockerfile, &files);
-    let labels = [(SOURCE_LABEL, source.to_string()), (BUILDER_LABEL, env!("CARGO_PKG_VERSION").to_owned())];
-    let labels: BTreeMap<String, String> = labels.map(|(key, value)| (key.to_owned(), value)).into();
-    Ok(ImageBuild { reference, dockerfile, files, labels })
+    let labels = [
+        (SOURCE_LABEL, source.to_string()),
+        (BUILDER_LABEL, env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let labels: BTreeMap<String, String> =
+        labels.map(|(key, value)| (key.to_owned(), value)).into();
+    Ok(ImageBuild {
+        reference,
+        dockerfile,
+        files,
+        labels,
+    })
 }
 
-fn read_file(places: &[Utf8PathBuf], backend: &str, path: String) -> Result<ContextFile, ImagesError> {
+fn read_file(
+    places: &[Utf8PathBuf],
+    backend: &str,
+    path: String,
+) -> Result<ContextFile, ImagesError> {
     use std::os::unix::fs::PermissionsExt;
-    let found = places.iter().map(|place| place.join(&path)).find(|candidate| candidate.is_file());
+    let found = places
+        .iter()
+        .map(|place| place.join(&path))
+        .find(|candidate| candidate.is_file());
     let Some(found) = found else {
-        return Err(ImagesError::MissingFile { backend: backend.to_owned(), file: path });
+        return Err(ImagesError::MissingFile {
+            backend: backend.to_owned(),
+            file: path,
+        });
     };
     let bytes = read_bounded(&found, MAX_FILE_BYTES)?;
-    let mode = std::fs::metadata(&found).map_err(StoreError::at("read", &found))?.permissions().mode();
-    Ok(ContextFile { path, bytes, executable: mode & 0o100 != 0 })
+    let mode = std::fs::metadata(&found)
+        .map_err(StoreError::at("read", &found))?
+        .permissions()
+        .mode();
+    Ok(ContextFile {
+        path,
+        bytes,
+        executable: mode & 0o100 != 0,
+    })
 }
 
 /// The files that a Dockerfile's COPY lines name: single, relative, in order, once each.
@@ -132,7 +165,9 @@ fn copied(dockerfile: &str) -> Result<BTreeSet<String>, String> {
     let mut files = BTreeSet::new();
     for line in dockerfile.lines() {
         let mut words = line.split_whitespace();
-        let Some(instruction) = words.next() else { continue };
+        let Some(instruction) = words.next() else {
+            continue;
+        };
         if instruction.eq_ignore_ascii_case("ADD") {
             return Err(format!("`{line}`: write COPY; ADD may fetch or unpack"));
         }
@@ -143,15 +178,22 @@ fn copied(dockerfile: &str) -> Result<BTreeSet<String>, String> {
         if words.iter().any(|word| word.starts_with("--from")) {
             continue;
         }
-        let paths: Vec<&str> = words.into_iter().filter(|word| !word.starts_with("--")).collect();
+        let paths: Vec<&str> = words
+            .into_iter()
+            .filter(|word| !word.starts_with("--"))
+            .collect();
         let [sources @ .., _target] = paths.as_slice() else {
             return Err(format!("`{line}` copies nothing"));
         };
         for source in sources {
             let path = Utf8Path::new(source);
-            let plain = path.components().all(|part| matches!(part, camino::Utf8Component::Normal(_)));
+            let plain = path
+                .components()
+                .all(|part| matches!(part, camino::Utf8Component::Normal(_)));
             if !plain || source.contains(['*', '?', '[', '\\', '"', '$']) {
-                return Err(format!("`{line}`: write each file out, relative, without wildcards"));
+                return Err(format!(
+                    "`{line}`: write each file out, relative, without wildcards"
+                ));
             }
             files.insert((*source).to_owned());
         }
@@ -162,7 +204,12 @@ fn copied(dockerfile: &str) -> Result<BTreeSet<String>, String> {
 /// One digest over the Dockerfile and every file, names and modes included.
 fn digest(dockerfile: &str, files: &[ContextFile]) -> Digest {
     let mut lines = format!("Dockerfile {}\n", Digest::of(dockerfile.as_bytes()));
-    for ContextFile { path, bytes, executable } in files {
+    for ContextFile {
+        path,
+        bytes,
+        executable,
+    } in files
+    {
         lines.push_str(&format!("{path} {executable} {}\n", Digest::of(bytes)));
     }
     Digest::of(lines.as_bytes())
@@ -172,18 +219,38 @@ fn digest(dockerfile: &str, files: &[ContextFile]) -> Digest {
 ///
 /// # Errors
 /// If the backend is unknown or the Engine does not answer.
-pub async fn state<E: ContainerEngine>(engine: &E, project: &Project, backend: &str) -> Result<ImageState, ImagesError> {
+pub async fn state<E: ContainerEngine>(
+    engine: &E,
+    project: &Project,
+    backend: &str,
+) -> Result<ImageState, ImagesError> {
     let reference = project.compose(backend)?.worker.image;
     let image = engine.image(&reference).await?;
-    let built_from = image.as_ref().and_then(|image| image.labels.get(SOURCE_LABEL));
+    let built_from = image
+        .as_ref()
+        .and_then(|image| image.labels.get(SOURCE_LABEL));
     let (freshness, note) = match (&image, built_from, sources(project, backend)) {
         (None, ..) => (Freshness::Missing, None),
-        (_, None, _) => (Freshness::Unknown, Some("it was not built by lemctl".to_owned())),
+        (_, None, _) => (
+            Freshness::Unknown,
+            Some("it was not built by lemctl".to_owned()),
+        ),
         (_, Some(_), Err(error)) => (Freshness::Unknown, Some(error.to_string())),
-        (_, Some(from), Ok(build)) if Some(from) == build.labels.get(SOURCE_LABEL) => (Freshness::Current, None),
-        (_, Some(_), Ok(_)) => (Freshness::Stale, Some("its sources have changed since".to_owned())),
+        (_, Some(from), Ok(build)) if Some(from) == build.labels.get(SOURCE_LABEL) => {
+            (Freshness::Current, None)
+        }
+        (_, Some(_), Ok(_)) => (
+            Freshness::Stale,
+            Some("its sources have changed since".to_owned()),
+        ),
     };
-    Ok(ImageState { backend: backend.to_owned(), reference, freshness, note, image })
+    Ok(ImageState {
+        backend: backend.to_owned(),
+        reference,
+        freshness,
+        note,
+        image,
+    })
 }
 
 #[cfg(test)]
@@ -192,19 +259,41 @@ mod tests {
 
     #[test]
     fn the_copied_files_are_found() {
-        let files = copied("FROM scratch\nCOPY a /a\ncopy --chmod=755 b c/d /x/\nCOPY --from=stage /y /y\n# COPY z /z\n");
-        assert_eq!(files.unwrap().into_iter().collect::<Vec<_>>(), ["a", "b", "c/d"]);
-        for bad in ["COPY ../a /a", "COPY /a /a", "COPY * /", "COPY $X /x", "ADD a /a", "COPY [\"a\", \"/a\"]", "COPY . /", "COPY"] {
+        let files = copied(
+            "FROM scratch\nCOPY a /a\ncopy --chmod=755 b c/d /x/\nCOPY --from=stage /y /y\n# COPY z /z\n",
+        );
+        assert_eq!(
+            files.unwrap().into_iter().collect::<Vec<_>>(),
+            ["a", "b", "c/d"]
+        );
+        for bad in [
+            "COPY ../a /a",
+            "COPY /a /a",
+            "COPY * /",
+            "COPY $X /x",
+            "ADD a /a",
+            "COPY [\"a\", \"/a\"]",
+            "COPY . /",
+            "COPY",
+        ] {
             assert!(copied(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn the_digest_sees_every_change() {
-        let file = |path: &str, bytes: &[u8], executable| ContextFile { path: path.into(), bytes: bytes.into(), executable };
+        let file = |path: &str, bytes: &[u8], executable| ContextFile {
+            path: path.into(),
+            bytes: bytes.into(),
+            executable,
+        };
         let base = digest("FROM scratch", &[file("a", b"1", true)]);
         assert_eq!(base, digest("FROM scratch", &[file("a", b"1", true)]));
-        for other in [file("b", b"1", true), file("a", b"2", true), file("a", b"1", false)] {
+        for other in [
+            file("b", b"1", true),
+            file("a", b"2", true),
+            file("a", b"1", false),
+        ] {
             assert_ne!(base, digest("FROM scratch", &[other]));
         }
         assert_ne!(base, digest("FROM x", &[file("a", b"1", true)]));

@@ -78,7 +78,9 @@ impl Project {
     /// If the folder cannot be read.
     pub fn backends(&self) -> Result<Vec<String>, StoreError> {
         let folder = self.root.join("compose");
-        let entries = folder.read_dir_utf8().map_err(StoreError::at("read", &folder))?;
+        let entries = folder
+            .read_dir_utf8()
+            .map_err(StoreError::at("read", &folder))?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(StoreError::at("read", &folder))?;
@@ -98,10 +100,18 @@ impl Project {
         let known = self.backends()?;
         if !known.iter().any(|name| name == backend) {
             let fix = format!("backends here: {}", known.join(", "));
-            return Err(ProjectError::UnknownBackend { backend: backend.to_owned(), path, fix });
+            return Err(ProjectError::UnknownBackend {
+                backend: backend.to_owned(),
+                path,
+                fix,
+            });
         }
         let text = read_text(&path, document::MAX_BYTES)?;
-        Ok(compose::parse(&file, &text, &self.variables(&self.env_file()?.unwrap_or_default()))?)
+        Ok(compose::parse(
+            &file,
+            &text,
+            &self.variables(&self.env_file()?.unwrap_or_default()),
+        )?)
     }
 
     /// Whether uid 0 may be a container's user: allowed by name in `.env` or the environment.
@@ -120,7 +130,11 @@ pub(super) fn read_text(path: &Utf8Path, limit: usize) -> Result<String, StoreEr
     let bytes = read_bounded(path, limit as u64)?;
     String::from_utf8(bytes).map_err(|_| {
         let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8");
-        StoreError { action: "read", path: path.to_owned(), source }
+        StoreError {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        }
     })
 }
 
@@ -134,7 +148,12 @@ mod tests {
         let text = "services:\n  worker:\n    image: i\n    user: ${PUID:?run lemctl init}:${PGID:?run lemctl init}\n";
         std::fs::write(root.join("compose/reference.yaml"), text).unwrap();
         std::fs::write(root.join("compose/notes.md"), "").unwrap();
-        Project { root, uid: 7, gid: 8, environment: BTreeMap::new() }
+        Project {
+            root,
+            uid: 7,
+            gid: 8,
+            environment: BTreeMap::new(),
+        }
     }
 
     #[test]
@@ -146,9 +165,18 @@ mod tests {
         std::fs::write(project.root.join(".env"), "PUID=70\nPGID=80\n").unwrap();
         assert_eq!(user(&project), "70:80");
         let environment = BTreeMap::from([("PUID".to_owned(), "700".to_owned())]);
-        assert_eq!(user(&Project { environment, ..project.clone() }), "700:80");
+        assert_eq!(
+            user(&Project {
+                environment,
+                ..project.clone()
+            }),
+            "700:80"
+        );
         std::fs::write(project.root.join(".env"), "PUID='70'\n").unwrap();
-        assert!(matches!(project.compose("reference"), Err(ProjectError::Compose(_))));
+        assert!(matches!(
+            project.compose("reference"),
+            Err(ProjectError::Compose(_))
+        ));
     }
 
     #[test]
@@ -157,7 +185,10 @@ mod tests {
         for name in ["vllm", "../compose/reference", "notes"] {
             let error = project_once(&folder).compose(name).unwrap_err();
             assert_eq!(error.exit(), Exit::Usage);
-            assert!(error.help().unwrap().to_string().contains("reference"), "{name}");
+            assert!(
+                error.help().unwrap().to_string().contains("reference"),
+                "{name}"
+            );
         }
     }
 

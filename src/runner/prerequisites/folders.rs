@@ -23,7 +23,11 @@ pub(super) fn writable(root: &Utf8Path) -> Vec<CheckLine> {
             Err(error) => {
                 let place = if exists { name } else { "." };
                 let fix = format!("sudo chown -R $(id -u):$(id -g) {place}");
-                CheckLine::fail(name, format!("no file can be made in {name}/: {error}"), fix)
+                CheckLine::fail(
+                    name,
+                    format!("no file can be made in {name}/: {error}"),
+                    fix,
+                )
             }
         }
     };
@@ -32,8 +36,10 @@ pub(super) fn writable(root: &Utf8Path) -> Vec<CheckLine> {
 
 fn try_file(folder: &Utf8Path) -> std::io::Result<()> {
     let path = folder.join(format!(".lemctl-check-{}", std::process::id()));
-    let tried = std::fs::File::create_new(&path)
-        .and_then(|mut file| file.write_all(b"lemctl check\n").and_then(|()| file.sync_all()));
+    let tried = std::fs::File::create_new(&path).and_then(|mut file| {
+        file.write_all(b"lemctl check\n")
+            .and_then(|()| file.sync_all())
+    });
     let removed = std::fs::remove_file(&path);
     tried.and(removed)
 }
@@ -43,7 +49,11 @@ pub(super) fn space(root: &Utf8Path, data_root: Option<&str>) -> Vec<CheckLine> 
     let mut lines = vec![space_line("disk space", "here", free(root.as_str()))];
     // A remote or rootless Engine's data root may not be visible from here: then there is nothing to say.
     if let Some(free) = data_root.and_then(|path| free(path).ok()) {
-        lines.push(space_line("engine disk space", "for the Engine's data", Ok(free)));
+        lines.push(space_line(
+            "engine disk space",
+            "for the Engine's data",
+            Ok(free),
+        ));
     }
     lines
 }
@@ -56,7 +66,11 @@ fn space_line(name: &str, place: &str, free: std::io::Result<u64>) -> CheckLine 
     let detail = format!("{:.1} GiB free {place}", free as f64 / f64::from(1 << 30));
     match free {
         0..LEAST => CheckLine::fail(name, detail, "free some, or move the project"),
-        LEAST..COMFORTABLE => CheckLine::warn(name, detail, "free some: journals and readings grow with the campaign"),
+        LEAST..COMFORTABLE => CheckLine::warn(
+            name,
+            detail,
+            "free some: journals and readings grow with the campaign",
+        ),
         _ => CheckLine::pass(name, detail),
     }
 }
@@ -77,7 +91,10 @@ mod tests {
         let root = Utf8Path::from_path(folder.path()).unwrap();
         std::fs::create_dir(root.join("results")).unwrap();
         let lines = writable(root);
-        assert!(lines.iter().all(|line| line.status == Status::Pass), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.status == Status::Pass),
+            "{lines:?}"
+        );
         assert!(lines[1].detail.contains("not there yet"), "{lines:?}");
         assert_eq!(std::fs::read_dir(root).unwrap().count(), 1);
         assert_eq!(std::fs::read_dir(root.join("results")).unwrap().count(), 0);
@@ -86,7 +103,10 @@ mod tests {
         std::fs::write(root.join("manifests"), "").unwrap();
         let lines = writable(root);
         assert_eq!(lines[1].status, Status::Fail);
-        assert!(lines[1].fix.as_deref().unwrap().contains("chown"), "{lines:?}");
+        assert!(
+            lines[1].fix.as_deref().unwrap().contains("chown"),
+            "{lines:?}"
+        );
     }
 
     #[test]

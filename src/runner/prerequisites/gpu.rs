@@ -15,7 +15,11 @@ pub(super) fn lines(info: Option<&EngineInfo>) -> Vec<CheckLine> {
 fn judge(driver: Option<&str>, info: Option<&EngineInfo>) -> Vec<CheckLine> {
     let Some(driver) = driver else {
         let detail = format!("{DRIVER} is not there: CPU backends only");
-        return vec![CheckLine::warn("gpu driver", detail, "nothing to do for the reference backend; else install the NVIDIA driver")];
+        return vec![CheckLine::warn(
+            "gpu driver",
+            detail,
+            "nothing to do for the reference backend; else install the NVIDIA driver",
+        )];
     };
     let mut lines = vec![CheckLine::pass("gpu driver", driver.trim().to_owned())];
     let Some(info) = info else { return lines };
@@ -43,7 +47,12 @@ mod tests {
     #[test]
     fn either_way_to_the_gpu_will_do() {
         let mut info = engine_info();
-        let last = |info: &EngineInfo| judge(Some("NVRM version: 1"), Some(info)).pop().unwrap().status;
+        let last = |info: &EngineInfo| {
+            judge(Some("NVRM version: 1"), Some(info))
+                .pop()
+                .unwrap()
+                .status
+        };
         assert_eq!(last(&info), Status::Warn);
         info.cdi_devices = vec!["nvidia.com/gpu=0".into()];
         assert_eq!(last(&info), Status::Pass);
@@ -55,6 +64,9 @@ mod tests {
     #[test]
     fn without_a_driver_there_is_one_warning() {
         let lines = judge(None, Some(&engine_info()));
-        assert_eq!(lines.iter().map(|line| line.status).collect::<Vec<_>>(), [Status::Warn]);
+        assert_eq!(
+            lines.iter().map(|line| line.status).collect::<Vec<_>>(),
+            [Status::Warn]
+        );
     }
 }

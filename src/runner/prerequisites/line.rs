@@ -43,17 +43,40 @@ pub struct CheckLine {
 impl CheckLine {
     /// All is well.
     pub fn pass(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), status: Status::Pass, detail: detail.into(), fix: None }
+        Self {
+            name: name.into(),
+            status: Status::Pass,
+            detail: detail.into(),
+            fix: None,
+        }
     }
 
     /// Worth knowing.
-    pub fn warn(name: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name: name.into(), status: Status::Warn, detail: detail.into(), fix: Some(fix.into()) }
+    pub fn warn(
+        name: impl Into<String>,
+        detail: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            status: Status::Warn,
+            detail: detail.into(),
+            fix: Some(fix.into()),
+        }
     }
 
     /// In the way.
-    pub fn fail(name: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name: name.into(), status: Status::Fail, detail: detail.into(), fix: Some(fix.into()) }
+    pub fn fail(
+        name: impl Into<String>,
+        detail: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            status: Status::Fail,
+            detail: detail.into(),
+            fix: Some(fix.into()),
+        }
     }
 }
 
@@ -69,7 +92,11 @@ mod tests {
 
     #[test]
     fn only_a_fail_is_in_the_way() {
-        let (pass, warn, fail) = (CheckLine::pass("a", ""), CheckLine::warn("a", "", ""), CheckLine::fail("a", "", ""));
+        let (pass, warn, fail) = (
+            CheckLine::pass("a", ""),
+            CheckLine::warn("a", "", ""),
+            CheckLine::fail("a", "", ""),
+        );
         assert!(ready(&[]) && ready(&[pass.clone(), warn.clone()]));
         assert!(!ready(&[pass, warn, fail]));
     }
@@ -78,6 +105,9 @@ mod tests {
     fn scripts_can_rely_on_the_form() {
         let line = CheckLine::warn("disk", "little", "free some");
         let json = serde_json::to_string(&line).unwrap();
-        assert_eq!(json, r#"{"name":"disk","status":"warn","detail":"little","fix":"free some"}"#);
+        assert_eq!(
+            json,
+            r#"{"name":"disk","status":"warn","detail":"little","fix":"free some"}"#
+        );
     }
 }

@@ -30,7 +30,10 @@ pub struct Facts<'a> {
 }
 
 /// Looks at everything. `engine` is what connecting gave: a refusal is a line like any other.
-pub async fn check<E: ContainerEngine>(facts: &Facts<'_>, engine: Result<E, EngineError>) -> Vec<CheckLine> {
+pub async fn check<E: ContainerEngine>(
+    facts: &Facts<'_>,
+    engine: Result<E, EngineError>,
+) -> Vec<CheckLine> {
     let project = facts.project;
     let mut lines = Vec::new();
     let reached = match engine {
@@ -51,7 +54,10 @@ pub async fn check<E: ContainerEngine>(facts: &Facts<'_>, engine: Result<E, Engi
     };
     lines.push(user::env_file(project, &facts.groups));
     lines.extend(folders::writable(&project.root));
-    lines.extend(folders::space(&project.root, reached.as_ref().map(|(_, info)| info.data_root.as_str())));
+    lines.extend(folders::space(
+        &project.root,
+        reached.as_ref().map(|(_, info)| info.data_root.as_str()),
+    ));
     lines.extend(gpu::lines(reached.as_ref().map(|(_, info)| info)));
     let files = compose_files(project, &mut lines);
     if let Some((engine, _)) = &reached {
@@ -65,11 +71,19 @@ fn compose_files(project: &Project, lines: &mut Vec<CheckLine>) -> Vec<(String, 
     let names = match project.backends() {
         Ok(names) if !names.is_empty() => names,
         Ok(_) => {
-            lines.push(CheckLine::fail("compose", "compose/ holds no file", "git checkout -- compose"));
+            lines.push(CheckLine::fail(
+                "compose",
+                "compose/ holds no file",
+                "git checkout -- compose",
+            ));
             return Vec::new();
         }
         Err(error) => {
-            lines.push(CheckLine::fail("compose", error.to_string(), "git checkout -- compose"));
+            lines.push(CheckLine::fail(
+                "compose",
+                error.to_string(),
+                "git checkout -- compose",
+            ));
             return Vec::new();
         }
     };
@@ -83,8 +97,15 @@ fn compose_files(project: &Project, lines: &mut Vec<CheckLine>) -> Vec<(String, 
             Err(error) => {
                 let text = error.to_string();
                 // The report's first line only counts; the second names the first problem.
-                let detail = text.lines().nth(1).or_else(|| text.lines().next()).unwrap_or_default().to_owned();
-                let fix = format!("lemctl reads a part of Compose (docs/containers.md); git diff compose/{name}.yaml");
+                let detail = text
+                    .lines()
+                    .nth(1)
+                    .or_else(|| text.lines().next())
+                    .unwrap_or_default()
+                    .to_owned();
+                let fix = format!(
+                    "lemctl reads a part of Compose (docs/containers.md); git diff compose/{name}.yaml"
+                );
                 lines.push(CheckLine::fail(format!("compose {name}"), detail, fix));
             }
         }
@@ -100,7 +121,11 @@ async fn backends<E: ContainerEngine>(
     lines: &mut Vec<CheckLine>,
 ) {
     if let Err(error) = probe::sweep_old(engine, &facts.project.root).await {
-        lines.push(CheckLine::warn("old probes", error.to_string(), "docker ps -a --filter label=org.lemctl.probe"));
+        lines.push(CheckLine::warn(
+            "old probes",
+            error.to_string(),
+            "docker ps -a --filter label=org.lemctl.probe",
+        ));
     }
     let mut images = Vec::new();
     let mut present = Vec::new();

@@ -12,7 +12,8 @@ use lem_protocol::{AGENT, AGENT_REFUSED, ProbeReport};
 use super::{CheckLine, Facts};
 use crate::compose::ComposeFile;
 use crate::containers::{
-    ContainerEngine, ContainerId, ContainerSpec, EngineError, ExecOutput, Overlay, group_text, labels, passwd_text,
+    ContainerEngine, ContainerId, ContainerSpec, EngineError, ExecOutput, Overlay, group_text,
+    labels, passwd_text,
 };
 use crate::units::Digest;
 
@@ -33,17 +34,30 @@ pub(super) async fn line<E: ContainerEngine>(
     file: &ComposeFile,
 ) -> CheckLine {
     let name = format!("probe {backend}");
-    let folder = facts.project.root.join(format!(".lem/check-{}-{backend}", std::process::id()));
+    let folder = facts
+        .project
+        .root
+        .join(format!(".lem/check-{}-{backend}", std::process::id()));
     let outcome = look(engine, facts, backend, file, &folder).await;
     let cleared = remove_folder(&folder);
     match (outcome, cleared) {
-        (Ok(wrong), Ok(())) if wrong.is_empty() => CheckLine::pass(name, "a container started and is as its Compose file asks"),
+        (Ok(wrong), Ok(())) if wrong.is_empty() => {
+            CheckLine::pass(name, "a container started and is as its Compose file asks")
+        }
         (Ok(wrong), Ok(())) => {
             let fix = format!("git diff {}", file.file);
-            CheckLine::fail(name, format!("the container is not as asked: {}", wrong.join("; ")), fix)
+            CheckLine::fail(
+                name,
+                format!("the container is not as asked: {}", wrong.join("; ")),
+                fix,
+            )
         }
         (Err((problem, fix)), _) => CheckLine::fail(name, problem, fix),
-        (Ok(_), Err(error)) => CheckLine::warn(name, format!("cannot remove {folder}: {error}"), format!("sudo rm -r {folder}")),
+        (Ok(_), Err(error)) => CheckLine::warn(
+            name,
+            format!("cannot remove {folder}: {error}"),
+            format!("sudo rm -r {folder}"),
+        ),
     }
 }
 
@@ -51,7 +65,12 @@ pub(super) async fn line<E: ContainerEngine>(
 type Trouble = (String, String);
 
 fn trouble(error: &(impl miette::Diagnostic + ?Sized)) -> Trouble {
-    (error.to_string(), error.help().map_or_else(|| "docker info".to_owned(), |help| help.to_string()))
+    (
+        error.to_string(),
+        error
+            .help()
+            .map_or_else(|| "docker info".to_owned(), |help| help.to_string()),
+    )
 }
 
 async fn look<E: ContainerEngine>(
@@ -62,7 +81,10 @@ async fn look<E: ContainerEngine>(
     folder: &Utf8Path,
 ) -> Result<Vec<String>, Trouble> {
     let folder_trouble = |error: std::io::Error| {
-        (format!("cannot make {folder}: {error}"), "sudo chown -R $(id -u):$(id -g) .lem".to_owned())
+        (
+            format!("cannot make {folder}: {error}"),
+            "sudo chown -R $(id -u):$(id -g) .lem".to_owned(),
+        )
     };
     let overlay = overlay(facts, backend, folder);
     let (uid, gid) = user(file).unwrap_or((facts.project.uid, facts.project.gid));
@@ -92,14 +114,19 @@ async fn started<E: ContainerEngine>(
         Ok(Ok(report)) => Ok((report, facts.clock.monotonic_ns())),
         Ok(Err(error)) => Err(why(engine, id, error).await),
         Err(_) => {
-            let error = EngineError::TimedOut { what: format!("{AGENT} probe"), seconds: ANSWER.as_secs() };
+            let error = EngineError::TimedOut {
+                what: format!("{AGENT} probe"),
+                seconds: ANSWER.as_secs(),
+            };
             Err(why(engine, id, error).await)
         }
     }
 }
 
 async fn ask<E: ContainerEngine>(engine: &E, id: &ContainerId) -> Result<ProbeReport, EngineError> {
-    let mut session = engine.exec(id, &[AGENT.to_owned(), "probe".to_owned()]).await?;
+    let mut session = engine
+        .exec(id, &[AGENT.to_owned(), "probe".to_owned()])
+        .await?;
     let mut said = Vec::new();
     while let Some(piece) = session.output.next().await {
         let (ExecOutput::Stdout(bytes) | ExecOutput::Stderr(bytes)) = piece?;
@@ -114,16 +141,24 @@ async fn ask<E: ContainerEngine>(engine: &E, id: &ContainerId) -> Result<ProbeRe
 
 /// The agent may have refused to start: its exit code tells, its log says why and how to mend it.
 async fn why<E: ContainerEngine>(engine: &E, id: &ContainerId, error: EngineError) -> Trouble {
-    let Ok(Some(state)) = engine.inspect(id).await else { return trouble(&error) };
+    let Ok(Some(state)) = engine.inspect(id).await else {
+        return trouble(&error);
+    };
     if state.running {
         return trouble(&error);
     }
     let said = printable(&engine.logs(id, 5).await.unwrap_or_default());
     if state.exit_code == Some(i64::from(AGENT_REFUSED)) {
-        return (format!("the agent refused to start: {said}"), "as the agent says".to_owned());
+        return (
+            format!("the agent refused to start: {said}"),
+            "as the agent says".to_owned(),
+        );
     }
     let code = state.exit_code.unwrap_or(-1);
-    (format!("the container ended at once with exit code {code}: {said}"), "lemctl images build".to_owned())
+    (
+        format!("the container ended at once with exit code {code}: {said}"),
+        "lemctl images build".to_owned(),
+    )
 }
 
 /// Untrusted text in one bounded line.
@@ -157,8 +192,14 @@ fn prepare(overlay: &Overlay, uid: u32, gid: u32, now_ns: u64) -> std::io::Resul
     std::fs::create_dir_all(&overlay.outbox)?;
     std::fs::set_permissions(&overlay.outbox, std::fs::Permissions::from_mode(0o700))?;
     let lease = now_ns.saturating_add(u64::try_from(LEASE.as_nanos()).unwrap_or(u64::MAX));
-    let files = [("passwd", passwd_text(uid, gid)), ("group", group_text(gid)), ("lease", format!("{lease}\n"))];
-    files.into_iter().try_for_each(|(name, text)| std::fs::write(overlay.control.join(name), text))
+    let files = [
+        ("passwd", passwd_text(uid, gid)),
+        ("group", group_text(gid)),
+        ("lease", format!("{lease}\n")),
+    ];
+    files
+        .into_iter()
+        .try_for_each(|(name, text)| std::fs::write(overlay.control.join(name), text))
 }
 
 /// The user that the service names.
@@ -176,15 +217,36 @@ fn deviations(report: &ProbeReport, user: (u32, u32), now_ns: u64, boot_id: &str
         }
     };
     let (uid, gid) = (report.uid, report.gid);
-    want((uid, gid) == user, format!("it runs as {uid}:{gid}, not {}:{}", user.0, user.1));
-    want(u64::from_str_radix(&report.cap_eff, 16) == Ok(0), format!("it has capabilities {}", report.cap_eff));
+    want(
+        (uid, gid) == user,
+        format!("it runs as {uid}:{gid}, not {}:{}", user.0, user.1),
+    );
+    want(
+        u64::from_str_radix(&report.cap_eff, 16) == Ok(0),
+        format!("it has capabilities {}", report.cap_eff),
+    );
     want(report.no_new_privs, "it can gain privileges".to_owned());
-    want(!report.root_writable, "its root file system is writable".to_owned());
-    want(report.outbox_writable, "it cannot write its outbox".to_owned());
-    want(report.boot_id == boot_id, "it runs under another kernel than this host's".to_owned());
+    want(
+        !report.root_writable,
+        "its root file system is writable".to_owned(),
+    );
+    want(
+        report.outbox_writable,
+        "it cannot write its outbox".to_owned(),
+    );
+    want(
+        report.boot_id == boot_id,
+        "it runs under another kernel than this host's".to_owned(),
+    );
     let apart = now_ns.abs_diff(report.monotonic_ns);
-    want(apart < CLOCK_TOLERANCE_NS, format!("its CLOCK_MONOTONIC is {apart} ns from the host's"));
-    want(report.lease_ns.is_some_and(|lease| lease > now_ns), "it sees no valid lease".to_owned());
+    want(
+        apart < CLOCK_TOLERANCE_NS,
+        format!("its CLOCK_MONOTONIC is {apart} ns from the host's"),
+    );
+    want(
+        report.lease_ns.is_some_and(|lease| lease > now_ns),
+        "it sees no valid lease".to_owned(),
+    );
     wrong
 }
 
@@ -193,15 +255,23 @@ fn wrong_owner(outbox: &Utf8Path, uid: u32) -> Option<String> {
     let exits = outbox.join("exits");
     match std::fs::metadata(&exits) {
         Ok(metadata) if metadata.uid() == uid => None,
-        Ok(metadata) => Some(format!("what it writes belongs to uid {}, not {uid}", metadata.uid())),
+        Ok(metadata) => Some(format!(
+            "what it writes belongs to uid {}, not {uid}",
+            metadata.uid()
+        )),
         Err(error) => Some(format!("nothing that it wrote is in its outbox ({error})")),
     }
 }
 
 /// Removes what a check of this project left behind that was killed in the middle.
-pub(super) async fn sweep_old<E: ContainerEngine>(engine: &E, root: &Utf8Path) -> Result<(), EngineError> {
+pub(super) async fn sweep_old<E: ContainerEngine>(
+    engine: &E,
+    root: &Utf8Path,
+) -> Result<(), EngineError> {
     let root_hash = Digest::of(root.as_str().as_bytes()).short(16);
-    let probes = engine.list(&[(labels::PROBE, ""), (labels::ROOT, &root_hash)]).await?;
+    let probes = engine
+        .list(&[(labels::PROBE, ""), (labels::ROOT, &root_hash)])
+        .await?;
     for probe in probes {
         if !lives(probe.labels.get(labels::PROBE)) {
             engine.remove(&probe.id).await?;
@@ -222,7 +292,12 @@ fn lives(pid: Option<&String>) -> bool {
 
 /// `.lem/check-<pid>-<backend>`.
 fn old_folders(root: &Utf8Path) -> BTreeMap<String, Utf8PathBuf> {
-    let entries = root.join(".lem").read_dir_utf8().into_iter().flatten().flatten();
+    let entries = root
+        .join(".lem")
+        .read_dir_utf8()
+        .into_iter()
+        .flatten()
+        .flatten();
     entries
         .filter_map(|entry| {
             let (pid, _) = entry.file_name().strip_prefix("check-")?.split_once('-')?;
@@ -268,7 +343,9 @@ mod tests {
         assert_eq!(told(|_| ()), Vec::<String>::new());
         assert!(told(|report| report.uid = 0)[0].contains("runs as 0:8"));
         assert!(told(|report| report.gid = 0)[0].contains("runs as 7:0"));
-        assert!(told(|report| report.cap_eff = "00000000a80425fb".into())[0].contains("capabilities"));
+        assert!(
+            told(|report| report.cap_eff = "00000000a80425fb".into())[0].contains("capabilities")
+        );
         assert!(told(|report| report.cap_eff = "none".into())[0].contains("capabilities"));
         assert!(told(|report| report.no_new_privs = false)[0].contains("gain privileges"));
         assert!(told(|report| report.root_writable = true)[0].contains("root file system"));
@@ -289,10 +366,20 @@ mod tests {
     fn only_folders_of_dead_checks_are_taken_for_old() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap();
-        for name in ["check-4000000-reference", "check-x-reference", "20261124-1", "check-1"] {
+        for name in [
+            "check-4000000-reference",
+            "check-x-reference",
+            "20261124-1",
+            "check-1",
+        ] {
             std::fs::create_dir_all(root.join(".lem").join(name)).unwrap();
         }
-        assert_eq!(old_folders(root).into_keys().collect::<Vec<_>>(), ["4000000"]);
-        assert!(!lives(Some(&"4000000".to_owned())) && lives(Some(&std::process::id().to_string())));
+        assert_eq!(
+            old_folders(root).into_keys().collect::<Vec<_>>(),
+            ["4000000"]
+        );
+        assert!(
+            !lives(Some(&"4000000".to_owned())) && lives(Some(&std::process::id().to_string()))
+        );
     }
 }
