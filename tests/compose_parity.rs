@@ -9,6 +9,7 @@ mod engine_bench;
 mod fake_engine;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::process::Command;
 
 use bollard::Docker;
@@ -33,6 +34,13 @@ fn compose_command() -> Option<Command> {
         return Some(command);
     }
     works(Command::new("docker-compose").arg("version")).then(|| Command::new("docker-compose"))
+}
+
+/// Straight to the terminal: what a passing test prints is captured and would be lost.
+fn say_skipped() {
+    let line =
+        "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared";
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The text of the file with the test's image in it, and where it lies.
@@ -216,9 +224,7 @@ const PER_CONTAINER: [&str; 1] = ["Config.Hostname"];
 #[tokio::test]
 async fn docker_a_created_container_is_composes_plus_the_overlay() {
     let Some(command) = compose_command() else {
-        eprintln!(
-            "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared"
-        );
+        say_skipped();
         return;
     };
     let engine = DockerEngine::connect()
@@ -344,9 +350,7 @@ async fn docker_a_created_container_is_composes_plus_the_overlay() {
 #[tokio::test]
 async fn docker_composes_own_container_is_the_same() {
     let Some(command) = compose_command() else {
-        eprintln!(
-            "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared"
-        );
+        say_skipped();
         return;
     };
     let engine = DockerEngine::connect()

@@ -76,9 +76,9 @@ fn agent(engine: &FakeEngine, change: fn(serde_json::Value) -> String) {
         let user = process.spec.service().user.clone().expect("a user");
         let (uid, gid) = user.split_once(':').expect("uid:gid");
         let report = serde_json::json!({
-            "uid": uid.parse::<u32>().unwrap(), "gid": gid.parse::<u32>().unwrap(), "groups": [],
+            "uid": uid.parse::<u32>().expect("a number"), "gid": gid.parse::<u32>().expect("a number"), "groups": [],
             "monotonic_ns": HostClock.monotonic_ns(), "boot_id": Host::observe().boot_id,
-            "lease_ns": lease.trim().parse::<u64>().unwrap(), "outbox_writable": true, "root_writable": false,
+            "lease_ns": lease.trim().parse::<u64>().expect("a number"), "outbox_writable": true, "root_writable": false,
             "cap_eff": "0000000000000000", "no_new_privs": true,
         });
         process.stdout(change(report)).await;
