@@ -9,8 +9,8 @@ mod sums;
 mod types;
 mod verify;
 
-pub use run_result::{BaselineNote, LeakNote, ParameterChange, RecordFile, RunResult, Split, WarmupNote};
-pub use seal::{SealError, seal};
+pub use run_result::{BaselineNote, LeakNote, ParameterChange, RecordFile, RunResult, Split, WarmupNote, RESULT_SCHEMA_VERSION, changes};
+pub use seal::{SealError, check_result, seal};
 pub use types::{Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE};
 pub use verify::{Finding, FindingKind, Verification, verify};
 

@@ -125,15 +125,22 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
 ///
 /// # Errors
 /// [`SealError::Altered`] for the file that is not what was cited.
-pub(super) fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Digest), SealError> {
+pub fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Digest), SealError> {
     let path = folders.results().join(&cited.path);
-    let bytes = read_bounded(&path, MAX_FILE_BYTES)?;
     let altered = || SealError::Altered { path: path.clone() };
+    let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
+    if !camino::Utf8Path::new(&cited.path).components().all(plain) {
+        return Err(altered());
+    }
+    let bytes = read_bounded(&path, MAX_FILE_BYTES)?;
     if Digest::of(&bytes) != cited.sha256 {
         return Err(altered());
     }
     let result: RunResult = serde_json::from_slice(&bytes).map_err(|_| altered())?;
     let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    if result.record.file != lem_protocol::RECORD_FILE {
+        return Err(altered());
+    }
     let record = format!("{folder}/{}", result.record.file);
     let record_path = folders.results().join(&record);
     if Digest::of(&read_bounded(&record_path, MAX_FILE_BYTES)?) != result.record.sha256 {
