@@ -79,7 +79,12 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { start_seconds: 60.0, load_seconds: 600.0, warmup_seconds: 300.0, measure_seconds: 600.0 }
+        Self {
+            start_seconds: 60.0,
+            load_seconds: 600.0,
+            warmup_seconds: 300.0,
+            measure_seconds: 600.0,
+        }
     }
 }
 
@@ -94,7 +99,9 @@ pub struct Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { consecutive_failures: 3 }
+        Self {
+            consecutive_failures: 3,
+        }
     }
 }
 
@@ -117,7 +124,12 @@ pub struct WarmupPolicy {
 
 impl Default for WarmupPolicy {
     fn default() -> Self {
-        Self { enabled: true, max_seconds: 60.0, min_iterations: 3, throughput_cv: 0.05 }
+        Self {
+            enabled: true,
+            max_seconds: 60.0,
+            min_iterations: 3,
+            throughput_cv: 0.05,
+        }
     }
 }
 

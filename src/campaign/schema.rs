@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::spec::CampaignFile;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<CampaignFile>().to_value();
+    let mut schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<CampaignFile>()
+        .to_value();
     mend(&mut schema);
     schema
 });
@@ -19,7 +22,8 @@ pub fn schema() -> &'static Value {
     &SCHEMA
 }
 
-/// An optional key is left out, never `null`: a key without a value is a mistake that must be seen.
+/// An optional key is left out, never `null`: a key without a value is a mistake that must be seen. (An
+/// axis can hold `null`: the catalogue says which parameters it leaves unset.)
 /// Formats of Rust's numbers say nothing to an editor.
 fn mend(schema: &mut Value) {
     match schema {
@@ -28,12 +32,12 @@ fn mend(schema: &mut Value) {
             if map.get("default").is_some_and(Value::is_null) {
                 map.remove("default");
             }
-            if let Some(Value::Array(types)) = map.get_mut("type") {
-                types.retain(|name| name != "null");
-                if let [only] = types.as_slice() {
-                    let only = only.clone();
-                    map.insert("type".to_owned(), only);
-                }
+            if let Some(Value::Array(types)) = map.get("type")
+                && let [only, Value::String(null)] = types.as_slice()
+                && null == "null"
+            {
+                let only = only.clone();
+                map.insert("type".to_owned(), only);
             }
             if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
                 choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
@@ -49,5 +53,3 @@ fn mend(schema: &mut Value) {
         _ => {}
     }
 }
-#[cfg(test)]
-mod tests { #[test] fn show() { println!("{}", serde_json::to_string_pretty(super::schema()).unwrap()); } }

@@ -1,6 +1,9 @@
 //! The campaign file as it is written: the one source of its JSON Schema, which both editors and lemctl
 //! check files against. Keys here are the keys of the file; comments here are what editors show.
-#![expect(dead_code, reason = "the grid's types are read for their schema; `load` walks the tree for the places")]
+#![expect(
+    dead_code,
+    reason = "the grid's types are read for their schema; `load` walks the tree for the places"
+)]
 
 use std::collections::BTreeMap;
 
@@ -150,7 +153,8 @@ impl TryFrom<Value> for LengthSpec {
         if value.is_number() {
             return serde_json::from_value(value).map(Self::Exact);
         }
-        serde_json::from_value(value).map(|Distribution::Lognormal(lognormal)| Self::Lognormal(lognormal))
+        serde_json::from_value(value)
+            .map(|Distribution::Lognormal(lognormal)| Self::Lognormal(lognormal))
     }
 }
 
@@ -229,13 +233,19 @@ pub(super) struct MeasureSpec {
 
 impl Default for MeasureSpec {
     fn default() -> Self {
-        Self { min_seconds: 10.0, min_requests: 32 }
+        Self {
+            min_seconds: 10.0,
+            min_requests: 32,
+        }
     }
 }
 
 impl From<MeasureSpec> for MeasureFor {
     fn from(spec: MeasureSpec) -> Self {
-        Self { min_seconds: spec.min_seconds, min_requests: spec.min_requests }
+        Self {
+            min_seconds: spec.min_seconds,
+            min_requests: spec.min_requests,
+        }
     }
 }
 
@@ -308,7 +318,7 @@ impl JsonSchema for Scalar {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "description": "A single value.", "type": ["boolean", "number", "string"] })
+        json_schema!({ "description": "A single value.", "type": ["boolean", "number", "string", "null"] })
     }
 }
 
@@ -324,7 +334,7 @@ impl JsonSchema for AxisValues {
         json_schema!({
             "description": "One value or a list of values.",
             "oneOf": [
-                { "type": ["boolean", "number", "string"] },
+                { "type": ["boolean", "number", "string", "null"] },
                 { "type": "array", "minItems": 1, "items": generator.subschema_for::<Scalar>() },
             ],
         })

@@ -43,7 +43,10 @@ impl Catalogues {
     /// A backend's own name: `transformers` is `pytorch`.
     #[must_use]
     pub fn canonical(name: &str) -> &str {
-        ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, backend)| backend)
+        ALIASES
+            .iter()
+            .find(|(alias, _)| *alias == name)
+            .map_or(name, |(_, backend)| backend)
     }
 
     /// The backends, by name.

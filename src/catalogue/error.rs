@@ -7,7 +7,10 @@ use crate::diagnostics::{Exit, Fault};
 pub enum CatalogueError {
     /// The text is not a catalogue.
     #[error("{file}: not a catalogue: {detail}")]
-    #[diagnostic(code(catalogue::malformed), help("restore the file: git checkout -- {file}"))]
+    #[diagnostic(
+        code(catalogue::malformed),
+        help("restore the file: git checkout -- {file}")
+    )]
     Malformed {
         /// The file.
         file: String,
@@ -16,7 +19,10 @@ pub enum CatalogueError {
     },
     /// The text is a catalogue, but does not make sense.
     #[error("{file}: {detail}")]
-    #[diagnostic(code(catalogue::inconsistent), help("mend the entry that is named, or restore the file: git checkout -- {file}"))]
+    #[diagnostic(
+        code(catalogue::inconsistent),
+        help("mend the entry that is named, or restore the file: git checkout -- {file}")
+    )]
     Inconsistent {
         /// The file.
         file: String,
@@ -25,7 +31,10 @@ pub enum CatalogueError {
     },
     /// Two catalogues for one backend.
     #[error("two catalogues for the backend `{backend}`: {first} and {second}")]
-    #[diagnostic(code(catalogue::duplicate), help("keep the one whose version is pinned"))]
+    #[diagnostic(
+        code(catalogue::duplicate),
+        help("keep the one whose version is pinned")
+    )]
     Duplicate {
         /// The backend.
         backend: String,

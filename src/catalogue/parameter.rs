@@ -12,7 +12,7 @@ pub struct Parameter {
     /// What values it takes.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// The value when a campaign names none.
+    /// The value when a campaign names none; `null` if that is to leave it unset.
     pub default: Value,
     /// The only values it takes, if there are few.
     #[serde(default)]
@@ -93,11 +93,27 @@ impl Parameter {
     /// Why it does not.
     pub fn admit(&self, value: &Value) -> Result<(), Mismatch> {
         let name = &self.name;
-        let refuse = |message: String| Err(Mismatch { message, hint: self.admits() });
-        if !self.kind.holds(value) {
-            return refuse(format!("`{name}` takes {}, not {value}", self.kind.article()));
+        let refuse = |message: String| {
+            Err(Mismatch {
+                message,
+                hint: self.admits(),
+            })
+        };
+        if value.is_null() && self.default.is_null() {
+            return Ok(());
         }
-        if !self.choices.is_empty() && !self.choices.iter().any(|choice| super::compare(choice, value).is_some_and(|o| o.is_eq())) {
+        if !self.kind.holds(value) {
+            return refuse(format!(
+                "`{name}` takes {}, not {value}",
+                self.kind.article()
+            ));
+        }
+        if !self.choices.is_empty()
+            && !self
+                .choices
+                .iter()
+                .any(|choice| super::compare(choice, value).is_some_and(|o| o.is_eq()))
+        {
             return refuse(format!("`{name}` does not take {value}"));
         }
         if let Some(number) = value.as_f64() {
@@ -109,6 +125,22 @@ impl Parameter {
             }
         }
         Ok(())
+    }
+
+    /// Whether a condition can compare the parameter with this value: of its kind and, where there are few
+    /// choices, one of them. Bounds of a range need not be in it.
+    #[must_use]
+    pub fn comparable(&self, value: &Value) -> bool {
+        let kind = match self.kind {
+            Kind::Integer | Kind::Number => value.is_number(),
+            Kind::String | Kind::Boolean => self.kind.holds(value),
+        };
+        if value.is_null() {
+            return self.default.is_null();
+        }
+        let choice =
+            |choice: &Value| super::compare(choice, value).is_some_and(std::cmp::Ordering::is_eq);
+        kind && (self.choices.is_empty() || value.is_number() || self.choices.iter().any(choice))
     }
 
     /// What it takes, in words.
@@ -124,6 +156,15 @@ impl Parameter {
             (None, Some(max)) => format!(" of at most {max}"),
             (None, None) => String::new(),
         };
-        format!("`{}` takes {}{range}", self.name, self.kind.article())
+        let unset = if self.default.is_null() {
+            ", or null for unset"
+        } else {
+            ""
+        };
+        format!(
+            "`{}` takes {}{range}{unset}",
+            self.name,
+            self.kind.article()
+        )
     }
 }

@@ -98,9 +98,16 @@ impl Predicate {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(value: &Value) -> Result<Self, Vec<Flaw>> {
-        let mut reader = Reader { path: Vec::new(), flaws: Vec::new() };
+        let mut reader = Reader {
+            path: Vec::new(),
+            flaws: Vec::new(),
+        };
         let predicate = reader.predicate(value);
-        if reader.flaws.is_empty() { Ok(predicate) } else { Err(reader.flaws) }
+        if reader.flaws.is_empty() {
+            Ok(predicate)
+        } else {
+            Err(reader.flaws)
+        }
     }
 
     /// Whether it holds for the values that `lookup` gives for names.
@@ -113,13 +120,19 @@ impl Predicate {
                 let left = lookup(name);
                 values.iter().any(|value| equal(left, value))
             }
-            Self::Compare { name, comparison, operand } => {
+            Self::Compare {
+                name,
+                comparison,
+                operand,
+            } => {
                 let left = lookup(name);
                 match operand {
                     Operand::Value(right) => comparison.holds(left, right),
                     Operand::Name { name, times: 1 } => comparison.holds(left, lookup(name)),
                     Operand::Name { name, times } => {
-                        let right = lookup(name).as_i64().and_then(|right| right.checked_mul(*times));
+                        let right = lookup(name)
+                            .as_i64()
+                            .and_then(|right| right.checked_mul(*times));
                         right.is_some_and(|right| comparison.holds(left, &Value::from(right)))
                     }
                 }
@@ -133,8 +146,16 @@ impl Predicate {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.visit(see)),
             Self::Not(part) => part.visit(see),
             Self::In { name, values } => see(name, values),
-            Self::Compare { name, operand: Operand::Value(value), .. } => see(name, std::slice::from_ref(value)),
-            Self::Compare { name, operand: Operand::Name { name: other, .. }, .. } => {
+            Self::Compare {
+                name,
+                operand: Operand::Value(value),
+                ..
+            } => see(name, std::slice::from_ref(value)),
+            Self::Compare {
+                name,
+                operand: Operand::Name { name: other, .. },
+                ..
+            } => {
                 see(name, &[]);
                 see(other, &[]);
             }
@@ -200,7 +221,11 @@ struct Reader {
 
 impl Reader {
     fn flaw(&mut self, message: impl Into<String>, hint: Option<String>) {
-        self.flaws.push(Flaw { path: self.path.clone(), message: message.into(), hint });
+        self.flaws.push(Flaw {
+            path: self.path.clone(),
+            message: message.into(),
+            hint,
+        });
     }
 
     fn at<T>(&mut self, step: impl ToString, read: impl FnOnce(&mut Self) -> T) -> T {
@@ -213,7 +238,10 @@ impl Reader {
     fn predicate(&mut self, value: &Value) -> Predicate {
         let nothing = Predicate::All(Vec::new());
         let Value::Object(map) = value else {
-            self.flaw("a condition is a map of names to values", Some("for example {dtype: bfloat16, batch_size: {ge: 16}}".into()));
+            self.flaw(
+                "a condition is a map of names to values",
+                Some("for example {dtype: bfloat16, batch_size: {ge: 16}}".into()),
+            );
             return nothing;
         };
         if map.is_empty() {
@@ -233,14 +261,20 @@ impl Reader {
             });
             parts.push(part);
         }
-        if parts.len() == 1 { parts.remove(0) } else { Predicate::All(parts) }
+        if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Predicate::All(parts)
+        }
     }
 
     fn parts(&mut self, value: &Value) -> Vec<Predicate> {
         match value {
-            Value::Array(parts) if !parts.is_empty() => {
-                parts.iter().enumerate().map(|(index, part)| self.at(index, |reader| reader.predicate(part))).collect()
-            }
+            Value::Array(parts) if !parts.is_empty() => parts
+                .iter()
+                .enumerate()
+                .map(|(index, part)| self.at(index, |reader| reader.predicate(part)))
+                .collect(),
             _ => {
                 self.flaw("takes a list of conditions", None);
                 Vec::new()
@@ -252,8 +286,15 @@ impl Reader {
         let name = name.to_owned();
         match value {
             Value::Object(map) => self.comparisons(&name, map),
-            Value::Array(values) => Predicate::In { name, values: self.values(values) },
-            value => Predicate::Compare { name, comparison: Comparison::Eq, operand: Operand::Value(value.clone()) },
+            Value::Array(values) => Predicate::In {
+                name,
+                values: self.values(values),
+            },
+            value => Predicate::Compare {
+                name,
+                comparison: Comparison::Eq,
+                operand: Operand::Value(value.clone()),
+            },
         }
     }
 
@@ -278,7 +319,11 @@ impl Reader {
             let part = self.at(key, |reader| reader.comparison(name, key, value));
             parts.extend(part);
         }
-        if parts.len() == 1 { parts.remove(0) } else { Predicate::All(parts) }
+        if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Predicate::All(parts)
+        }
     }
 
     fn comparison(&mut self, name: &str, key: &str, value: &Value) -> Option<Predicate> {
@@ -288,19 +333,28 @@ impl Reader {
                 self.flaw("`in` takes a list of values", None);
                 return None;
             };
-            return Some(Predicate::In { name, values: self.values(values) });
+            return Some(Predicate::In {
+                name,
+                values: self.values(values),
+            });
         }
         let Some((_, comparison)) = COMPARISONS.iter().find(|(known, _)| *known == key) else {
             let known = COMPARISONS.iter().map(|(known, _)| *known).chain(["in"]);
             let hint = match crate::diagnostics::nearest(key, known) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "a comparison is one of eq, ne, lt, le, gt, ge, divisible_by, in".to_owned(),
+                None => {
+                    "a comparison is one of eq, ne, lt, le, gt, ge, divisible_by, in".to_owned()
+                }
             };
             self.flaw(format!("`{key}` is not a comparison"), Some(hint));
             return None;
         };
         let operand = self.operand(value)?;
-        Some(Predicate::Compare { name, comparison: *comparison, operand })
+        Some(Predicate::Compare {
+            name,
+            comparison: *comparison,
+            operand,
+        })
     }
 
     fn operand(&mut self, value: &Value) -> Option<Operand> {
@@ -316,7 +370,10 @@ impl Reader {
         let name = map.get("param").and_then(Value::as_str);
         let times = map.get("times").map_or(Some(1), Value::as_i64);
         match (known, name, times) {
-            (true, Some(name), Some(times)) => Some(Operand::Name { name: name.to_owned(), times }),
+            (true, Some(name), Some(times)) => Some(Operand::Name {
+                name: name.to_owned(),
+                times,
+            }),
             _ => {
                 self.flaw("takes a value or {param: name, times: integer}", None);
                 None

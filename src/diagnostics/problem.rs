@@ -15,7 +15,11 @@ pub struct Place {
 
 impl Place {
     /// The first character of a text.
-    pub const START: Self = Self { line: 1, column: 1, width: 1 };
+    pub const START: Self = Self {
+        line: 1,
+        column: 1,
+        width: 1,
+    };
 }
 
 /// One thing that is wrong with a text.
@@ -32,7 +36,11 @@ pub struct Problem {
 impl Problem {
     /// A problem without a hint.
     pub fn new(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), hint: None }
+        Self {
+            place,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The same problem with a hint.
@@ -48,7 +56,12 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let wanted = name.to_lowercase().replace('-', "_");
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&wanted, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&wanted, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(score, _)| *score >= 0.84)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, candidate)| candidate)
@@ -70,15 +83,27 @@ impl ProblemReport {
     /// A report on a file: `text` is what it holds, for the snippets. Equal problems are kept once.
     #[must_use]
     pub fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by(|left, right| left.place.cmp(&right.place).then_with(|| left.message.cmp(&right.message)));
+        problems.sort_by(|left, right| {
+            left.place
+                .cmp(&right.place)
+                .then_with(|| left.message.cmp(&right.message))
+        });
         problems.dedup();
         let lines: Vec<&str> = text.lines().collect();
         let line_of = |place: Place| {
-            let line = usize::try_from(place.line).ok().and_then(|line| lines.get(line.checked_sub(1)?));
+            let line = usize::try_from(place.line)
+                .ok()
+                .and_then(|line| lines.get(line.checked_sub(1)?));
             line.map_or(String::new(), |line| (*line).to_owned())
         };
-        let problems = problems.into_iter().map(|problem| (problem.clone(), line_of(problem.place))).collect();
-        Self { file: file.to_owned(), problems }
+        let problems = problems
+            .into_iter()
+            .map(|problem| (problem.clone(), line_of(problem.place)))
+            .collect();
+        Self {
+            file: file.to_owned(),
+            problems,
+        }
     }
 
     /// The file, as the user named it.
@@ -97,15 +122,34 @@ impl ProblemReport {
 impl fmt::Display for ProblemReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
-        write!(f, "{} has {count} problem{}", self.file, if count == 1 { "" } else { "s" })?;
+        write!(
+            f,
+            "{} has {count} problem{}",
+            self.file,
+            if count == 1 { "" } else { "s" }
+        )?;
         for (problem, line) in self.problems.iter().take(SHOWN) {
-            let Place { line: number, column, .. } = problem.place;
-            write!(f, "\n{}:{number}:{column}: {}", self.file, plain(&problem.message))?;
+            let Place {
+                line: number,
+                column,
+                ..
+            } = problem.place;
+            write!(
+                f,
+                "\n{}:{number}:{column}: {}",
+                self.file,
+                plain(&problem.message)
+            )?;
             let (shown, indent, width) = snippet(line, problem.place);
             let gutter = number.to_string();
             let blank = " ".repeat(gutter.len());
             if !shown.trim().is_empty() {
-                write!(f, "\n  {gutter} | {shown}\n  {blank} | {}{}", " ".repeat(indent), "^".repeat(width))?;
+                write!(
+                    f,
+                    "\n  {gutter} | {shown}\n  {blank} | {}{}",
+                    " ".repeat(indent),
+                    "^".repeat(width)
+                )?;
             }
             if let Some(hint) = &problem.hint {
                 write!(f, "\n  {blank} = {}", plain(hint))?;
@@ -120,16 +164,26 @@ impl fmt::Display for ProblemReport {
 
 /// A text without control characters, which could drive the reader's terminal.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The part of a line to show, how far the caret is indented in it, and how wide it is.
 fn snippet(line: &str, place: Place) -> (String, usize, usize) {
-    let characters: Vec<char> =
-        line.chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
-    let at = (place.column as usize).saturating_sub(1).min(characters.len());
+    let characters: Vec<char> = line
+        .chars()
+        .map(|c| if c == '\t' { ' ' } else { c })
+        .collect();
+    let at = (place.column as usize)
+        .saturating_sub(1)
+        .min(characters.len());
     let width = (place.width as usize).clamp(1, (characters.len() - at).max(1));
-    let from = if characters.len() <= SNIPPET { 0 } else { at.saturating_sub(SNIPPET / 3) };
+    let from = if characters.len() <= SNIPPET {
+        0
+    } else {
+        at.saturating_sub(SNIPPET / 3)
+    };
     let to = characters.len().min(from + SNIPPET);
     let mut shown: String = characters[from..to].iter().collect();
     shown = plain(shown.trim_end());
@@ -141,7 +195,11 @@ fn snippet(line: &str, place: Place) -> (String, usize, usize) {
     if to < characters.len() {
         shown.push('…');
     }
-    (shown, indent, width.min(SNIPPET.saturating_sub(at - from)).max(1))
+    (
+        shown,
+        indent,
+        width.min(SNIPPET.saturating_sub(at - from)).max(1),
+    )
 }
 
 #[cfg(test)]
@@ -149,7 +207,11 @@ mod tests {
     use super::*;
 
     fn place(line: u32, column: u32, width: u32) -> Place {
-        Place { line, column, width }
+        Place {
+            line,
+            column,
+            width,
+        }
     }
 
     #[test]
@@ -174,7 +236,11 @@ mod tests {
     #[test]
     fn long_lines_are_cut_around_the_caret_and_escapes_are_made_harmless() {
         let text = format!("{}\u{1b}[31mX{}", "a".repeat(300), "b".repeat(300));
-        let report = ProblemReport::new("a.yaml", &text, vec![Problem::new(place(1, 306, 1), "here")]);
+        let report = ProblemReport::new(
+            "a.yaml",
+            &text,
+            vec![Problem::new(place(1, 306, 1), "here")],
+        );
         let shown = report.to_string();
         assert!(!shown.contains('\u{1b}'));
         let lines: Vec<&str> = shown.lines().collect();

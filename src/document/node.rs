@@ -66,25 +66,38 @@ impl Node {
     /// The mapping, if it is one.
     #[must_use]
     pub fn as_map(&self) -> Option<&Map> {
-        if let Value::Map(map) = &self.value { Some(map) } else { None }
+        if let Value::Map(map) = &self.value {
+            Some(map)
+        } else {
+            None
+        }
     }
 
     /// The items, if it is a sequence.
     #[must_use]
     pub fn as_list(&self) -> Option<&[Node]> {
-        if let Value::List(items) = &self.value { Some(items) } else { None }
+        if let Value::List(items) = &self.value {
+            Some(items)
+        } else {
+            None
+        }
     }
 
     /// The text, if it is one.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
-        if let Value::Text(text) = &self.value { Some(text) } else { None }
+        if let Value::Text(text) = &self.value {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     /// The node at a path of keys, if it is there.
     #[must_use]
     pub fn find(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, key| node.as_map()?.get(key))
+        path.iter()
+            .try_fold(self, |node, key| node.as_map()?.get(key))
     }
 
     /// What it is, for a message: `a text`, `a list`, …
@@ -109,7 +122,10 @@ impl Node {
             Value::Integer(value) => value.to_string(),
             Value::Number(value) => format!("{value:?}"),
             Value::Text(text) if text.chars().count() > 40 => {
-                format!("the text \"{}…\"", text.chars().take(40).collect::<String>())
+                format!(
+                    "the text \"{}…\"",
+                    text.chars().take(40).collect::<String>()
+                )
             }
             Value::Text(text) => format!("the text \"{text}\""),
             Value::Null | Value::List(_) | Value::Map(_) => self.kind().to_owned(),
@@ -127,9 +143,12 @@ impl Node {
             Value::Number(value) => Json::from(*value),
             Value::Text(text) => Json::from(text.as_str()),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
-            Value::Map(map) => {
-                Json::Object(map.entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect())
-            }
+            Value::Map(map) => Json::Object(
+                map.entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.node.to_json()))
+                    .collect(),
+            ),
         }
     }
 }

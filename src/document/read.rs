@@ -29,7 +29,10 @@ pub struct Document {
 /// The one problem that made reading on pointless: not YAML, too large, too deep, too many nodes.
 pub fn read(text: &str) -> Result<Document, Problem> {
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
+        let message = format!(
+            "the file has {} bytes; at most {MAX_BYTES} are read",
+            text.len()
+        );
         return Err(Problem::new(Place::START, message));
     }
     let options = options! {
@@ -38,17 +41,34 @@ pub fn read(text: &str) -> Result<Document, Problem> {
         flow_nesting_limit: 255,
         block_nesting_limit: 255,
     };
-    let mut tree = Tree { text, problems: Vec::new(), anchors: HashMap::new(), nodes: 0, open: Vec::new(), root: None };
+    let mut tree = Tree {
+        text,
+        problems: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        open: Vec::new(),
+        root: None,
+    };
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| {
             let marker = error.marker();
-            let place = Place { line: number(marker.line()), column: number(marker.col() + 1), width: 1 };
+            let place = Place {
+                line: number(marker.line()),
+                column: number(marker.col() + 1),
+                width: 1,
+            };
             Problem::new(place, format!("not YAML: {}", error.info()))
         })?;
         tree.take(event, span)?;
     }
-    let root = tree.root.unwrap_or(Node { value: Value::Null, place: Place::START });
-    Ok(Document { root, problems: tree.problems })
+    let root = tree.root.unwrap_or(Node {
+        value: Value::Null,
+        place: Place::START,
+    });
+    Ok(Document {
+        root,
+        problems: tree.problems,
+    })
 }
 
 /// A collection whose end has not come yet.
@@ -60,7 +80,12 @@ struct Open {
 
 enum OpenKind {
     List(Vec<Node>),
-    Map { map: Map, lines: HashMap<String, u32>, merged: Vec<Map>, key: Option<(Option<String>, Place)> },
+    Map {
+        map: Map,
+        lines: HashMap<String, u32>,
+        merged: Vec<Map>,
+        key: Option<(Option<String>, Place)>,
+    },
 }
 
 struct Tree<'a> {
@@ -79,7 +104,9 @@ impl Tree<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(1, place)?;
-                let tag = tag.as_deref().map(|tag| tag.core_suffix().unwrap_or("?").to_owned());
+                let tag = tag
+                    .as_deref()
+                    .map(|tag| tag.core_suffix().unwrap_or("?").to_owned());
                 let value = match (tag.as_deref(), style) {
                     (Some("str"), _) => Ok(Value::Text(text.into_owned())),
                     (Some(_), _) => Err("tags are not supported".to_owned()),
@@ -93,34 +120,72 @@ impl Tree<'_> {
                 self.finish(Node { value, place }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some_and(|tag| tag.core_suffix() != Some("seq")), place);
-                self.begin(Open { anchor, place, kind: OpenKind::List(Vec::new()) })
+                self.refuse_tag(
+                    tag.is_some_and(|tag| tag.core_suffix() != Some("seq")),
+                    place,
+                );
+                self.begin(Open {
+                    anchor,
+                    place,
+                    kind: OpenKind::List(Vec::new()),
+                })
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some_and(|tag| tag.core_suffix() != Some("map")), place);
-                let kind = OpenKind::Map { map: Map::default(), lines: HashMap::new(), merged: Vec::new(), key: None };
-                self.begin(Open { anchor, place, kind })
+                self.refuse_tag(
+                    tag.is_some_and(|tag| tag.core_suffix() != Some("map")),
+                    place,
+                );
+                let kind = OpenKind::Map {
+                    map: Map::default(),
+                    lines: HashMap::new(),
+                    merged: Vec::new(),
+                    key: None,
+                };
+                self.begin(Open {
+                    anchor,
+                    place,
+                    kind,
+                })
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let Some(Open { anchor, place, kind }) = self.open.pop() else { return Ok(()) };
+                let Some(Open {
+                    anchor,
+                    place,
+                    kind,
+                }) = self.open.pop()
+                else {
+                    return Ok(());
+                };
                 let value = match kind {
                     OpenKind::List(items) => Value::List(items),
-                    OpenKind::Map { map, lines, merged, .. } => Value::Map(merge(map, lines, merged)),
+                    OpenKind::Map {
+                        map, lines, merged, ..
+                    } => Value::Map(merge(map, lines, merged)),
                 };
                 self.finish(Node { value, place }, anchor)
             }
             Event::Alias(anchor) => {
                 let Some((node, nodes, depth)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(Problem::new(place, "an alias stands inside of what it names"));
+                    return Err(Problem::new(
+                        place,
+                        "an alias stands inside of what it names",
+                    ));
                 };
                 self.count(nodes, place)?;
                 if self.open.len() + depth > MAX_DEPTH {
                     return Err(too_deep(place));
                 }
-                self.finish(Node { value: node.value, place }, 0)
+                self.finish(
+                    Node {
+                        value: node.value,
+                        place,
+                    },
+                    0,
+                )
             }
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(Problem::new(place, "a second document begins here").hint("a file holds one document: remove `---`"))
+                Err(Problem::new(place, "a second document begins here")
+                    .hint("a file holds one document: remove `---`"))
             }
             _ => Ok(()),
         }
@@ -128,20 +193,31 @@ impl Tree<'_> {
 
     /// Where a span begins, and how much of its first line it covers.
     fn place(&self, span: Span) -> Place {
-        let covered = span.slice(self.text).and_then(|slice| slice.lines().next()).map_or(1, |line| line.trim_end().chars().count());
-        Place { line: number(span.start.line()), column: number(span.start.col() + 1), width: number(covered.max(1)) }
+        let covered = span
+            .slice(self.text)
+            .and_then(|slice| slice.lines().next())
+            .map_or(1, |line| line.trim_end().chars().count());
+        Place {
+            line: number(span.start.line()),
+            column: number(span.start.col() + 1),
+            width: number(covered.max(1)),
+        }
     }
 
     fn refuse_tag(&mut self, foreign: bool, place: Place) {
         if foreign {
-            self.problems.push(Problem::new(place, "tags are not supported"));
+            self.problems
+                .push(Problem::new(place, "tags are not supported"));
         }
     }
 
     fn count(&mut self, nodes: usize, place: Place) -> Result<(), Problem> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES {
-            return Err(Problem::new(place, format!("the file has more than {MAX_NODES} values, aliases expanded")));
+            return Err(Problem::new(
+                place,
+                format!("the file has more than {MAX_NODES} values, aliases expanded"),
+            ));
         }
         Ok(())
     }
@@ -166,7 +242,12 @@ impl Tree<'_> {
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
             Some(OpenKind::List(items)) => items.push(node),
-            Some(OpenKind::Map { map, lines, merged, key }) => match key.take() {
+            Some(OpenKind::Map {
+                map,
+                lines,
+                merged,
+                key,
+            }) => match key.take() {
                 None => {
                     let place = node.place;
                     let name = key_text(&node.value);
@@ -185,17 +266,24 @@ impl Tree<'_> {
                             _ => None,
                         }));
                     }
-                    _ => self.problems.push(Problem::new(place, "`<<` takes a map or a list of maps")),
+                    _ => self
+                        .problems
+                        .push(Problem::new(place, "`<<` takes a map or a list of maps")),
                 },
                 Some((Some(key), key_place)) => match lines.get(&key) {
                     Some(first) => {
                         let message = format!("the key `{key}` stands twice in this map");
                         let hint = format!("it stands first in line {first}: keep one of them");
-                        self.problems.push(Problem::new(key_place, message).hint(hint));
+                        self.problems
+                            .push(Problem::new(key_place, message).hint(hint));
                     }
                     None => {
                         lines.insert(key.clone(), key_place.line);
-                        map.entries.push(Entry { key, key_place, node });
+                        map.entries.push(Entry {
+                            key,
+                            key_place,
+                            node,
+                        });
                     }
                 },
             },
@@ -234,7 +322,11 @@ fn measure(node: &Node) -> (usize, usize) {
     };
     match &node.value {
         Value::List(items) => items.iter().fold((1, 1), combine),
-        Value::Map(map) => map.entries.iter().map(|entry| &entry.node).fold((1, 1), combine),
+        Value::Map(map) => map
+            .entries
+            .iter()
+            .map(|entry| &entry.node)
+            .fold((1, 1), combine),
         _ => (1, 0),
     }
 }

@@ -44,7 +44,8 @@ fn integer(text: &str, value: Option<i128>) -> Result<Value, String> {
     let safe = value
         .and_then(|value| i64::try_from(value).ok())
         .filter(|value| (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(value));
-    safe.map(Value::Integer).ok_or_else(|| format!("the integer `{text}` is beyond ±{MAX_SAFE_INTEGER} (2^53 − 1)"))
+    safe.map(Value::Integer)
+        .ok_or_else(|| format!("the integer `{text}` is beyond ±{MAX_SAFE_INTEGER} (2^53 − 1)"))
 }
 
 /// Digits with a point, an exponent or both, as the core schema writes them.
@@ -97,9 +98,20 @@ mod tests {
 
     #[test]
     fn numbers_that_json_cannot_keep_are_refused() {
-        for text in ["9007199254740992", "-9007199254740992", "0xffffffffffffffffffffffffffffffffff", ".inf", "-.INF", ".nan", "1e999"] {
+        for text in [
+            "9007199254740992",
+            "-9007199254740992",
+            "0xffffffffffffffffffffffffffffffffff",
+            ".inf",
+            "-.INF",
+            ".nan",
+            "1e999",
+        ] {
             assert!(resolve(text).is_err(), "{text}");
         }
-        assert_eq!(resolve("9007199254740991"), Ok(Value::Integer(MAX_SAFE_INTEGER)));
+        assert_eq!(
+            resolve("9007199254740991"),
+            Ok(Value::Integer(MAX_SAFE_INTEGER))
+        );
     }
 }

@@ -10,9 +10,29 @@ use crate::diagnostics::{Place, Problem, nearest};
 
 /// Every keyword that [`check`] understands or that only describes. A test holds schemas against it.
 pub const KEYWORDS: &[&str] = &[
-    "$defs", "$ref", "$schema", "additionalProperties", "const", "default", "description", "enum", "exclusiveMinimum",
-    "items", "maxLength", "maximum", "minItems", "minLength", "minProperties", "minimum", "oneOf", "pattern",
-    "properties", "required", "title", "type", "uniqueItems",
+    "$defs",
+    "$ref",
+    "$schema",
+    "additionalProperties",
+    "const",
+    "default",
+    "description",
+    "enum",
+    "exclusiveMinimum",
+    "items",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "oneOf",
+    "pattern",
+    "properties",
+    "required",
+    "title",
+    "type",
+    "uniqueItems",
 ];
 
 /// The value of `node`, if it fits `schema` (a whole schema, whose `$defs` are at its root).
@@ -20,7 +40,11 @@ pub const KEYWORDS: &[&str] = &[
 /// What does not fit is told in `problems`. Optional keys whose values do not fit are left out of the
 /// value, so that the rest of a file can still be looked at; a value that is wrong in itself is `None`.
 pub fn check(node: &Node, schema: &Json, problems: &mut Vec<Problem>) -> Option<Json> {
-    Shape { root: schema, problems }.check(node, schema, "the file")
+    Shape {
+        root: schema,
+        problems,
+    }
+    .check(node, schema, "the file")
 }
 
 struct Shape<'a> {
@@ -30,13 +54,21 @@ struct Shape<'a> {
 
 impl<'a> Shape<'a> {
     fn say(&mut self, place: Place, message: String, hint: Option<String>) {
-        self.problems.push(Problem { place, message, hint });
+        self.problems.push(Problem {
+            place,
+            message,
+            hint,
+        });
     }
 
     fn resolve(&self, mut schema: &'a Json) -> &'a Json {
         // A chain of references is as long as the nesting of the Rust types: short, and never a cycle.
         for _ in 0..16 {
-            match schema.get("$ref").and_then(Json::as_str).and_then(|name| name.strip_prefix('#')) {
+            match schema
+                .get("$ref")
+                .and_then(Json::as_str)
+                .and_then(|name| name.strip_prefix('#'))
+            {
                 Some(pointer) => schema = self.root.pointer(pointer).unwrap_or(&Json::Null),
                 None => break,
             }
@@ -57,7 +89,11 @@ impl<'a> Shape<'a> {
         }
         let types = types(schema);
         if !types.is_empty() && !types.iter().any(|wanted| is(node, wanted)) {
-            return self.mismatch(node, &list(types.iter().map(|wanted| article(wanted)), "or"), name);
+            return self.mismatch(
+                node,
+                &list(types.iter().map(|wanted| article(wanted)), "or"),
+                name,
+            );
         }
         match &node.value {
             Value::Map(map) => self.map(map, node.place, schema, name),
@@ -76,7 +112,9 @@ impl<'a> Shape<'a> {
         };
         let hint = match node.value {
             Value::Null => Some("give it a value, or remove the key".to_owned()),
-            Value::Number(value) if wanted == "an integer" && value.fract() == 0.0 => Some(format!("write {value}")),
+            Value::Number(value) if wanted == "an integer" && value.fract() == 0.0 => {
+                Some(format!("write {value}"))
+            }
             _ => None,
         };
         self.say(node.place, message, hint);
@@ -89,9 +127,15 @@ impl<'a> Shape<'a> {
             return Some(value);
         }
         let wanted: Vec<&str> = wanted.iter().filter_map(|value| value.as_str()).collect();
-        let near = node.as_text().and_then(|text| nearest(text, wanted.iter().copied()));
+        let near = node
+            .as_text()
+            .and_then(|text| nearest(text, wanted.iter().copied()));
         let hint = near.map(|near| format!("did you mean `{near}`?"));
-        let message = format!("{name} takes {}, not {}", list(wanted.iter().map(|name| format!("`{name}`")), "or"), node.describe());
+        let message = format!(
+            "{name} takes {}, not {}",
+            list(wanted.iter().map(|name| format!("`{name}`")), "or"),
+            node.describe()
+        );
         self.say(node.place, message, hint);
         None
     }
@@ -100,10 +144,18 @@ impl<'a> Shape<'a> {
     fn one_of(&mut self, node: &Node, schema: &'a Json, name: &str) -> Option<Json> {
         let mut branches = Vec::new();
         self.flatten(schema, &mut branches);
-        let keyed = |branch: &&'a Json| branch.get("required").and_then(|keys| keys.get(0)).and_then(Json::as_str);
+        let keyed = |branch: &&'a Json| {
+            branch
+                .get("required")
+                .and_then(|keys| keys.get(0))
+                .and_then(Json::as_str)
+        };
         match &node.value {
             Value::Map(map) => {
-                let tagged: Vec<(&str, &'a Json)> = branches.iter().filter_map(|branch| Some((keyed(branch)?, *branch))).collect();
+                let tagged: Vec<(&str, &'a Json)> = branches
+                    .iter()
+                    .filter_map(|branch| Some((keyed(branch)?, *branch)))
+                    .collect();
                 if let Some((_, branch)) = tagged.iter().find(|(key, _)| map.get(key).is_some()) {
                     return self.check(node, branch, name);
                 }
@@ -112,16 +164,30 @@ impl<'a> Shape<'a> {
                         Some(entry) => (entry.key_place, format!("`{}`", entry.key)),
                         None => (node.place, "an empty map".to_owned()),
                     };
-                    let near = map.entries.first().and_then(|entry| nearest(&entry.key, tagged.iter().map(|(key, _)| *key)));
+                    let near = map
+                        .entries
+                        .first()
+                        .and_then(|entry| nearest(&entry.key, tagged.iter().map(|(key, _)| *key)));
                     let keys = list(tagged.iter().map(|(key, _)| format!("`{key}`")), "or");
-                    self.say(place, format!("{name} takes {keys}, not {found}"), near.map(|near| format!("did you mean `{near}`?")));
+                    self.say(
+                        place,
+                        format!("{name} takes {keys}, not {found}"),
+                        near.map(|near| format!("did you mean `{near}`?")),
+                    );
                     return None;
                 }
             }
             Value::Text(_) => {
                 let words: Vec<&Json> = branches.iter().flat_map(|branch| words(branch)).collect();
-                let plain = branches.iter().any(|branch| types(branch).contains(&"string") && self::words(branch).is_empty());
-                if !words.is_empty() && !plain && branches.iter().all(|branch| !self::words(branch).is_empty()) {
+                let plain = branches.iter().any(|branch| {
+                    types(branch).contains(&"string") && self::words(branch).is_empty()
+                });
+                if !words.is_empty()
+                    && !plain
+                    && branches
+                        .iter()
+                        .all(|branch| !self::words(branch).is_empty())
+                {
                     return self.choice(node, &words, name);
                 }
                 if let Some(word) = words.iter().find(|word| word.as_str() == node.as_text()) {
@@ -130,21 +196,30 @@ impl<'a> Shape<'a> {
             }
             _ => {}
         }
-        if let Some(branch) = branches.iter().find(|branch| words(branch).is_empty() && types(branch).iter().any(|wanted| is(node, wanted))) {
+        if let Some(branch) = branches.iter().find(|branch| {
+            words(branch).is_empty() && types(branch).iter().any(|wanted| is(node, wanted))
+        }) {
             return self.check(node, branch, name);
         }
-        let wanted = branches.iter().flat_map(|branch| match (words(branch), keyed(branch)) {
-            (words, _) if !words.is_empty() => words.iter().filter_map(|word| Some(format!("`{}`", word.as_str()?))).collect(),
-            (_, Some(key)) => vec![format!("`{{{key}: …}}`")],
-            _ => types(branch).iter().map(|wanted| article(wanted)).collect(),
-        });
+        let wanted = branches
+            .iter()
+            .flat_map(|branch| match (words(branch), keyed(branch)) {
+                (words, _) if !words.is_empty() => words
+                    .iter()
+                    .filter_map(|word| Some(format!("`{}`", word.as_str()?)))
+                    .collect(),
+                (_, Some(key)) => vec![format!("`{{{key}: …}}`")],
+                _ => types(branch).iter().map(|wanted| article(wanted)).collect(),
+            });
         let wanted = list(wanted, "or");
         self.mismatch(node, &wanted, name)
     }
 
     fn flatten(&self, schema: &'a Json, branches: &mut Vec<&'a Json>) {
         match schema.get("oneOf") {
-            Some(Json::Array(inner)) => inner.iter().for_each(|branch| self.flatten(self.resolve(branch), branches)),
+            Some(Json::Array(inner)) => inner
+                .iter()
+                .for_each(|branch| self.flatten(self.resolve(branch), branches)),
             _ => branches.push(schema),
         }
     }
@@ -152,10 +227,17 @@ impl<'a> Shape<'a> {
     fn map(&mut self, map: &Map, place: Place, schema: &'a Json, name: &str) -> Option<Json> {
         let none = JsonMap::new();
         let properties = schema.get("properties").and_then(Json::as_object);
-        let known: Vec<&str> = properties.unwrap_or(&none).keys().map(String::as_str).collect();
+        let known: Vec<&str> = properties
+            .unwrap_or(&none)
+            .keys()
+            .map(String::as_str)
+            .collect();
         let mut value = JsonMap::new();
         for entry in &map.entries {
-            let schema = match (properties.and_then(|properties| properties.get(&entry.key)), schema.get("additionalProperties")) {
+            let schema = match (
+                properties.and_then(|properties| properties.get(&entry.key)),
+                schema.get("additionalProperties"),
+            ) {
                 (Some(schema), _) => schema,
                 (None, None | Some(Json::Bool(true))) => {
                     value.insert(entry.key.clone(), entry.node.to_json());
@@ -178,11 +260,22 @@ impl<'a> Shape<'a> {
             return None;
         }
         let mut whole = true;
-        for key in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+        for key in schema
+            .get("required")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str)
+        {
             whole &= value.contains_key(key);
             if map.get(key).is_none() {
-                let doc = properties.and_then(|properties| properties.get(key)?.get("description")?.as_str());
-                self.say(place, format!("{name} lacks the key `{key}`"), doc.map(|doc| format!("`{key}`: {doc}")));
+                let doc = properties
+                    .and_then(|properties| properties.get(key)?.get("description")?.as_str());
+                self.say(
+                    place,
+                    format!("{name} lacks the key `{key}`"),
+                    doc.map(|doc| format!("`{key}`: {doc}")),
+                );
             }
         }
         // The file itself is looked at part by part, so what is there of it is of use.
@@ -201,7 +294,11 @@ impl<'a> Shape<'a> {
         if let Some(least) = schema.get("minItems").and_then(Json::as_u64)
             && (items.len() as u64) < least
         {
-            self.say(place, format!("{name} is empty"), Some("give it an item, or remove the key".to_owned()));
+            self.say(
+                place,
+                format!("{name} is empty"),
+                Some("give it an item, or remove the key".to_owned()),
+            );
             return None;
         }
         let item_name = format!("an item of {name}");
@@ -213,11 +310,18 @@ impl<'a> Shape<'a> {
                 None => Some(item.to_json()),
             };
             if unique && value.is_some() && values.len() < 1000 && values.contains(&value) {
-                self.say(item.place, format!("{} stands twice in {name}", item.describe()), None);
+                self.say(
+                    item.place,
+                    format!("{} stands twice in {name}", item.describe()),
+                    None,
+                );
             }
             values.push(value);
         }
-        values.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
+        values
+            .into_iter()
+            .collect::<Option<Vec<Json>>>()
+            .map(Json::Array)
     }
 
     fn text(&mut self, text: &str, node: &Node, schema: &Json, name: &str) -> Option<Json> {
@@ -228,7 +332,11 @@ impl<'a> Shape<'a> {
             return None;
         }
         if let Some(most) = bound("maxLength").filter(|most| length > *most) {
-            self.say(node.place, format!("{name} has {length} characters; at most {most} are allowed"), None);
+            self.say(
+                node.place,
+                format!("{name} has {length} characters; at most {most} are allowed"),
+                None,
+            );
             return None;
         }
         Some(Json::from(text))
@@ -236,12 +344,22 @@ impl<'a> Shape<'a> {
 
     fn number(&mut self, value: f64, node: &Node, schema: &Json, name: &str) -> Option<Json> {
         let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
-        let above = bound("exclusiveMinimum").filter(|bound| value <= *bound).map(|bound| format!("it must be above {bound}"));
-        let least = bound("minimum").filter(|bound| value < *bound).map(|bound| format!("it must be at least {bound}"));
-        let most = bound("maximum").filter(|bound| value > *bound).map(|bound| format!("it must be at most {bound}"));
+        let above = bound("exclusiveMinimum")
+            .filter(|bound| value <= *bound)
+            .map(|bound| format!("it must be above {bound}"));
+        let least = bound("minimum")
+            .filter(|bound| value < *bound)
+            .map(|bound| format!("it must be at least {bound}"));
+        let most = bound("maximum")
+            .filter(|bound| value > *bound)
+            .map(|bound| format!("it must be at most {bound}"));
         match above.or(least).or(most) {
             Some(range) => {
-                self.say(node.place, format!("{name} is {}; {range}", node.describe()), None);
+                self.say(
+                    node.place,
+                    format!("{name} is {}; {range}", node.describe()),
+                    None,
+                );
                 None
             }
             None => Some(node.to_json()),
