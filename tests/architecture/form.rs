@@ -13,7 +13,7 @@ pub fn opens_with_doc(source: &Source) -> Vec<String> {
     let first = source.text.lines().next().unwrap_or_default();
     let says = first
         .strip_prefix("//!")
-        .is_some_and(|rest| rest.trim().len() >= 10);
+        .is_some_and(|rest| rest.split_whitespace().count() >= 2);
     if says {
         Vec::new()
     } else {
