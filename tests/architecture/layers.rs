@@ -15,6 +15,7 @@ pub const LAYERS: &[&[&str]] = &[
         "worker",
         "telemetry",
         "environment",
+        "store",
     ],
     &["clock"],
     &["execution"],
