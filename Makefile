@@ -65,7 +65,7 @@ test-docs:
 	cargo test --workspace --doc --locked
 
 test-all:
-	$(if $(NEXTEST),cargo nextest run --workspace --locked,cargo test --workspace --all-targets --locked --no-fail-fast)
+	$(if $(NEXTEST),cargo nextest run --workspace --locked,cargo test --workspace --lib --bins --tests --locked --no-fail-fast)
 
 bench: ready images ## the figures of docs/performance.md, measured on this machine
 	cargo bench --locked -p lemctl --bench '*'
