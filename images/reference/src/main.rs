@@ -1,2 +1,5 @@
-//! x
-fn main(){}
+//! The reference worker.
+mod clock;
+mod fault;
+mod model;
+fn main() {}
