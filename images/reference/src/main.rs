@@ -1,2 +1,5 @@
-//! x
+//! The reference worker.
+mod clock;
+mod fault;
+mod model;
 fn main() {}
