@@ -8,6 +8,7 @@ pub mod docker;
 mod engine;
 mod error;
 mod exec;
+mod identity;
 mod image;
 mod overlay;
 mod spec;
@@ -17,6 +18,7 @@ pub use engine::{
 };
 pub use error::EngineError;
 pub use exec::{ExecOutput, ExecSession, ExecStatus};
+pub use identity::{USER_NAME, group_text, passwd_text};
 pub use image::{ContextFile, ImageBuild, ImageIdentity};
 pub use overlay::{Overlay, OverlayMount, labels};
-pub use spec::{ContainerSpec, SpecError};
+pub use spec::{ALLOW_ROOT, ContainerSpec, SpecError};

@@ -7,6 +7,8 @@ use camino::Utf8PathBuf;
 
 /// Label keys that mark what is lemctl's.
 pub mod labels {
+    /// What every key of lemctl's begins with.
+    pub const PREFIX: &str = "org.lemctl.";
     /// Id of the campaign.
     pub const CAMPAIGN: &str = "org.lemctl.campaign";
     /// Name of the campaign.

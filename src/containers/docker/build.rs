@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::Docker;
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
-use bollard::Docker;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
@@ -37,17 +37,26 @@ pub(super) async fn build(
     let mut lines = docker.build_image(options, None, Some(bollard::body_full(context.into())));
     let mut step = "start".to_owned();
     loop {
-        let next = timeout(MAX_SILENCE, lines.next()).await.map_err(|_| asked.timed_out())?;
+        let next = timeout(MAX_SILENCE, lines.next())
+            .await
+            .map_err(|_| asked.timed_out())?;
         let info = match next {
             None => return Ok(()),
-            Some(Err(Error::DockerStreamError { error })) => return Err(failed(build, &step, &error)),
+            Some(Err(Error::DockerStreamError { error })) => {
+                return Err(failed(build, &step, &error));
+            }
             Some(Err(error)) => return Err(translate(asked, error)),
             Some(Ok(info)) => info,
         };
         if let Some(detail) = info.error_detail {
             return Err(failed(build, &step, &detail.message.unwrap_or_default()));
         }
-        for line in info.stream.iter().chain(&info.status).flat_map(|text| text.lines()) {
+        for line in info
+            .stream
+            .iter()
+            .chain(&info.status)
+            .flat_map(|text| text.lines())
+        {
             let line = one_line(line);
             if line.is_empty() {
                 continue;
@@ -73,7 +82,9 @@ fn failed(build: &ImageBuild, step: &str, message: &str) -> EngineError {
 fn context(build: &ImageBuild) -> Result<Vec<u8>, String> {
     let total: usize = build.files.iter().map(|file| file.bytes.len()).sum();
     if total > MAX_CONTEXT_BYTES {
-        return Err(format!("{total} bytes are more than the {MAX_CONTEXT_BYTES} a context may hold"));
+        return Err(format!(
+            "{total} bytes are more than the {MAX_CONTEXT_BYTES} a context may hold"
+        ));
     }
     let mut files: Vec<(&str, &[u8], bool)> = build
         .files
@@ -95,7 +106,8 @@ fn context(build: &ImageBuild) -> Result<Vec<u8>, String> {
         header.set_uid(0);
         header.set_gid(0);
         // Refuses absolute paths and `..`.
-        tar.append_data(&mut header, path, bytes).map_err(|error| format!("{path}: {error}"))?;
+        tar.append_data(&mut header, path, bytes)
+            .map_err(|error| format!("{path}: {error}"))?;
     }
     tar.into_inner().map_err(|error| error.to_string())
 }

@@ -20,7 +20,12 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         user: service.user.clone(),
         entrypoint: service.entrypoint.clone(),
         cmd: service.command.clone(),
-        env: listed(service.environment.iter().map(|(name, value)| format!("{name}={value}"))),
+        env: listed(
+            service
+                .environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        ),
         working_dir: service.working_dir.clone(),
         labels: mapped(labels.map(|(key, value)| (key.clone(), value.clone()))),
         stop_timeout: service
@@ -42,11 +47,16 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         network_mode: service.network_mode.clone(),
         ipc_mode: service.ipc.clone(),
         shm_size: service.shm_size.map(signed),
-        ulimits: listed(service.ulimits.iter().map(|(name, limit)| ResourcesUlimits {
-            name: Some(name.clone()),
-            soft: Some(limit.soft),
-            hard: Some(limit.hard),
-        })),
+        ulimits: listed(
+            service
+                .ulimits
+                .iter()
+                .map(|(name, limit)| ResourcesUlimits {
+                    name: Some(name.clone()),
+                    soft: Some(limit.soft),
+                    hard: Some(limit.hard),
+                }),
+        ),
         pids_limit: service.pids_limit,
         memory: service.mem_limit.map(signed),
         devices: listed(service.devices.iter().map(|device| DeviceMapping {
@@ -96,7 +106,10 @@ fn service_mount(mount: &ServiceMount) -> Mount {
 
 /// The service's reservation, for exactly the overlay's GPUs where it names some.
 fn device_request(service: &Service, gpus: &[String]) -> Option<DeviceRequest> {
-    let GpuReservation { devices, capabilities } = service.gpus.as_ref()?;
+    let GpuReservation {
+        devices,
+        capabilities,
+    } = service.gpus.as_ref()?;
     let (count, device_ids) = match devices {
         _ if !gpus.is_empty() => (None, Some(gpus.to_vec())),
         GpuSelection::All => (Some(-1), None),

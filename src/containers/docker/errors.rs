@@ -58,7 +58,9 @@ pub(super) fn translate(asked: &Asked, error: Error) -> EngineError {
             message,
         } => refusal(asked, status_code, one_line(&message)),
         Error::RequestTimeoutError => asked.timed_out(),
-        Error::SocketNotFoundError(_) => unanswered(asked, &io::Error::from(io::ErrorKind::NotFound)),
+        Error::SocketNotFoundError(_) => {
+            unanswered(asked, &io::Error::from(io::ErrorKind::NotFound))
+        }
         Error::DockerStreamError { error } => asked.broken(&one_line(&error)),
         Error::IOError { err } => asked.broken(&format!("the connection broke: {err}")),
         other => match connecting(&other) {
@@ -100,13 +102,18 @@ pub(super) fn start_failed(id: &ContainerId, error: EngineError) -> EngineError 
         "install the NVIDIA Container Toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
             .to_owned()
     } else if message.contains("rlimit") {
-        "lower the service's `ulimits` in its Compose file, or raise the daemon's own limits".to_owned()
+        "lower the service's `ulimits` in its Compose file, or raise the daemon's own limits"
+            .to_owned()
     } else if message.contains("no space left") {
         "free space under the Engine's data root: docker system df".to_owned()
     } else {
         format!("docker inspect {id}")
     };
-    EngineError::StartFailed { container: id.to_string(), message, fix }
+    EngineError::StartFailed {
+        container: id.to_string(),
+        message,
+        fix,
+    }
 }
 
 /// The reference in `No such image: reference`.
@@ -198,7 +205,10 @@ mod tests {
             answered(409, "Conflict. The name is in use"),
             EngineError::Conflict { .. }
         ));
-        assert!(matches!(answered(500, "boom"), EngineError::Api { status: 500, .. }));
+        assert!(matches!(
+            answered(500, "boom"),
+            EngineError::Api { status: 500, .. }
+        ));
     }
 
     #[test]

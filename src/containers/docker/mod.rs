@@ -71,8 +71,12 @@ impl DockerEngine {
             Ok(Err(error)) => return Err(socket::connection_error(socket, &error)),
             Err(_) => return Err(Asked::of(socket, "connecting", ANSWER).timed_out()),
         }
-        let docker = Docker::connect_with_unix(socket.as_str(), ANSWER.as_secs(), bollard::API_DEFAULT_VERSION)
-            .map_err(|error| translate(&Asked::of(socket, "connecting", ANSWER), error))?;
+        let docker = Docker::connect_with_unix(
+            socket.as_str(),
+            ANSWER.as_secs(),
+            bollard::API_DEFAULT_VERSION,
+        )
+        .map_err(|error| translate(&Asked::of(socket, "connecting", ANSWER), error))?;
         let agreed = timeout(ANSWER, negotiate::negotiate(docker, socket.as_str()))
             .await
             .map_err(|_| Asked::of(socket, "GET /version", ANSWER).timed_out())??;
@@ -81,7 +85,9 @@ impl DockerEngine {
             agreed,
             info: OnceCell::new(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Path of the socket in use.
@@ -116,7 +122,11 @@ impl DockerEngine {
             .info
             .get_or_try_init(|| async {
                 let info = Self::answer(&asked, agreed.docker.info()).await?;
-                Ok(observe::engine(info, &agreed.engine, agreed.api.to_string()))
+                Ok(observe::engine(
+                    info,
+                    &agreed.engine,
+                    agreed.api.to_string(),
+                ))
             })
             .await
     }
@@ -172,7 +182,9 @@ impl ContainerEngine for DockerEngine {
             name: Some(name),
             ..CreateContainerOptions::default()
         };
-        let call = self.docker().create_container(Some(options), create::body(spec));
+        let call = self
+            .docker()
+            .create_container(Some(options), create::body(spec));
         Ok(ContainerId(Self::answer(&asked, call).await?.id))
     }
 
@@ -209,7 +221,9 @@ impl ContainerEngine for DockerEngine {
         match absent(Self::answer(&asked, call).await) {
             Ok(_) => Ok(()),
             // Someone else removes it just now: done once it is gone.
-            Err(EngineError::Conflict { message, .. }) if message.contains("already in progress") => {
+            Err(EngineError::Conflict { message, .. })
+                if message.contains("already in progress") =>
+            {
                 self.wait_until_gone(id, &asked).await
             }
             Err(error) => Err(error),
@@ -250,7 +264,10 @@ impl ContainerEngine for DockerEngine {
         })
     }
 
-    async fn list_volumes(&self, labels: &[(&str, &str)]) -> Result<Vec<VolumeSummary>, EngineError> {
+    async fn list_volumes(
+        &self,
+        labels: &[(&str, &str)],
+    ) -> Result<Vec<VolumeSummary>, EngineError> {
         let asked = self.asked("listing volumes");
         let options = ListVolumesOptions {
             filters: filters(labels),

@@ -42,17 +42,25 @@ pub(super) async fn negotiate(docker: Docker, socket: &str) -> Result<Agreed, En
     let asked = Asked::of(socket, "GET /version", docker.timeout());
     let answer = match docker.version().await {
         // An Engine that refuses the request for its version names the oldest API it speaks.
-        Err(bollard::errors::Error::DockerResponseServerError { status_code: 400, message }) => {
+        Err(bollard::errors::Error::DockerResponseServerError {
+            status_code: 400,
+            message,
+        }) => {
             let oldest = oldest_in(&message).ok_or_else(|| asked.broken(&message))?;
             prefixed(docker.clone(), oldest).version().await
         }
         answer => answer,
     };
     let version = answer.map_err(|error| translate(&asked, error))?;
-    let engine = version.version.unwrap_or_else(|| "of unknown version".to_owned());
+    let engine = version
+        .version
+        .unwrap_or_else(|| "of unknown version".to_owned());
     let newest = version.api_version.as_deref().and_then(ApiVersion::parse);
     let newest = newest.ok_or_else(|| asked.broken("the answer has no ApiVersion"))?;
-    let oldest = version.min_api_version.as_deref().and_then(ApiVersion::parse);
+    let oldest = version
+        .min_api_version
+        .as_deref()
+        .and_then(ApiVersion::parse);
     let api = agree(&engine, oldest.unwrap_or(newest), newest)?;
     Ok(Agreed {
         docker: prefixed(docker, api),
@@ -125,19 +133,33 @@ mod tests {
 
     #[test]
     fn takes_the_newest_that_both_speak() {
-        let agreed = |oldest, newest| agree("x", version(oldest), version(newest)).map(|v| v.to_string());
+        let agreed =
+            |oldest, newest| agree("x", version(oldest), version(newest)).map(|v| v.to_string());
         assert_eq!(agreed("1.12", "1.41").unwrap(), "1.41");
         assert_eq!(agreed("1.44", "1.52").unwrap(), "1.52");
-        assert_eq!(agreed("1.44", "1.99").unwrap(), newest_supported().to_string());
-        assert!(matches!(agreed("1.12", "1.40"), Err(EngineError::TooOld { .. })));
-        assert!(matches!(agreed("1.98", "1.99"), Err(EngineError::TooNew { .. })));
+        assert_eq!(
+            agreed("1.44", "1.99").unwrap(),
+            newest_supported().to_string()
+        );
+        assert!(matches!(
+            agreed("1.12", "1.40"),
+            Err(EngineError::TooOld { .. })
+        ));
+        assert!(matches!(
+            agreed("1.98", "1.99"),
+            Err(EngineError::TooNew { .. })
+        ));
         // Not a comparison of texts or of fractions: 1.9 is older than 1.41.
-        assert!(matches!(agreed("1.1", "1.9"), Err(EngineError::TooOld { .. })));
+        assert!(matches!(
+            agreed("1.1", "1.9"),
+            Err(EngineError::TooOld { .. })
+        ));
     }
 
     #[test]
     fn reads_the_oldest_version_out_of_a_refusal() {
-        let message = "client version 1.24 is too old. Minimum supported API version is 1.44, please upgrade";
+        let message =
+            "client version 1.24 is too old. Minimum supported API version is 1.44, please upgrade";
         assert_eq!(oldest_in(message), Some(ApiVersion(1, 44)));
         let message = "client version 1.24 is too old. Minimum supported API version is 1.44.";
         assert_eq!(oldest_in(message), Some(ApiVersion(1, 44)));

@@ -38,8 +38,14 @@ pub(super) fn engine(info: SystemInfo, version: &str, api_version: String) -> En
         architecture: info.architecture.unwrap_or_default(),
         storage_driver: info.driver.unwrap_or_default(),
         containerd_store,
-        cgroup_version: info.cgroup_version.map(|v| v.to_string()).unwrap_or_default(),
-        cgroup_driver: info.cgroup_driver.map(|v| v.to_string()).unwrap_or_default(),
+        cgroup_version: info
+            .cgroup_version
+            .map(|v| v.to_string())
+            .unwrap_or_default(),
+        cgroup_driver: info
+            .cgroup_driver
+            .map(|v| v.to_string())
+            .unwrap_or_default(),
         rootless,
         live_restore: info.live_restore_enabled.unwrap_or(false),
         runtimes,
@@ -80,7 +86,11 @@ pub(super) fn image(reference: &str, image: ImageInspect, engine: &EngineInfo) -
 pub(super) fn container(answer: ContainerInspectResponse) -> ContainerState {
     let state = answer.state.unwrap_or_default();
     let running = state.running.unwrap_or(false);
-    let ended = !running && state.finished_at.as_deref().is_some_and(|at| !at.starts_with("0001-"));
+    let ended = !running
+        && state
+            .finished_at
+            .as_deref()
+            .is_some_and(|at| !at.starts_with("0001-"));
     ContainerState {
         id: ContainerId(answer.id.unwrap_or_default()),
         name: bare_name(&answer.name.unwrap_or_default()),
@@ -89,7 +99,10 @@ pub(super) fn container(answer: ContainerInspectResponse) -> ContainerState {
         exit_code: state.exit_code.filter(|_| ended),
         oom_killed: state.oom_killed.unwrap_or(false),
         error: state.error.unwrap_or_default(),
-        pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 1),
+        pid: state
+            .pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .filter(|pid| *pid > 1),
         labels: ordered(answer.config.and_then(|config| config.labels)),
         image_id: answer.image.unwrap_or_default(),
         started_at: state.started_at.filter(|at| !at.starts_with("0001-")),
@@ -101,7 +114,13 @@ pub(super) fn summary(listed: Listed) -> ContainerSummary {
     let state = listed.state;
     ContainerSummary {
         id: ContainerId(listed.id.unwrap_or_default()),
-        name: listed.names.iter().flatten().next().map(|name| bare_name(name)).unwrap_or_default(),
+        name: listed
+            .names
+            .iter()
+            .flatten()
+            .next()
+            .map(|name| bare_name(name))
+            .unwrap_or_default(),
         running: matches!(
             state,
             Some(

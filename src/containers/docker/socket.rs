@@ -71,7 +71,9 @@ pub(super) fn connection_error(socket: &Utf8Path, error: &io::Error) -> EngineEr
         io::ErrorKind::PermissionDenied => {
             let group = owner_group(socket);
             EngineError::PermissionDenied {
-                fix: format!("sudo usermod -aG {group} $USER, then log in again (or: newgrp {group})"),
+                fix: format!(
+                    "sudo usermod -aG {group} $USER, then log in again (or: newgrp {group})"
+                ),
                 socket: socket.to_string(),
                 group,
             }
@@ -137,7 +139,10 @@ mod tests {
             "unix://relative.sock",
         ] {
             let refused = surroundings(Some(remote), None).socket(there).unwrap_err();
-            assert!(matches!(refused, EngineError::Remote { .. }), "{remote}: {refused}");
+            assert!(
+                matches!(refused, EngineError::Remote { .. }),
+                "{remote}: {refused}"
+            );
         }
     }
 
