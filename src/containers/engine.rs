@@ -57,6 +57,13 @@ pub trait ContainerEngine: Send + Sync {
         id: &ContainerId,
     ) -> impl Future<Output = Result<Option<ContainerState>, EngineError>> + Send;
 
+    /// The last `lines` that PID 1 wrote, both streams together; at most 64 KiB.
+    fn logs(
+        &self,
+        id: &ContainerId,
+        lines: u32,
+    ) -> impl Future<Output = Result<String, EngineError>> + Send;
+
     /// All containers, running or not, that carry every one of these labels.
     fn list(
         &self,

@@ -64,7 +64,10 @@ pub struct IllegalEvent {
 }
 
 /// How many runs stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// To be measured, the running one included.
     pub due: usize,

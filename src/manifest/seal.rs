@@ -164,7 +164,7 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
             id: experiment.id.clone(),
             hash: experiment.hash,
             config: experiment.canonical(),
-            aliases: experiment.aliases.iter().map(ToString::to_string).collect(),
+            aliases: experiment.aliases.iter().map(|point| campaign.settings(*point)).collect(),
             figures: over_cycles(&runs, &experiment.id),
         })
         .collect();

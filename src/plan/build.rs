@@ -71,7 +71,8 @@ impl Plan {
         for (index, slot) in slots.iter().enumerate() {
             draft.add(index, *slot);
         }
-        draft.finish(experiments)
+        let Draft { runs, loads, backends, graph, .. } = draft;
+        Self { experiments, runs, loads, backends, graph }
     }
 
     /// The step's id: stable within a plan, used by the journal.
@@ -247,16 +248,6 @@ impl<'a> Draft<'a> {
             let node = self.loads[load].node;
             self.node(Step::UnloadEngine { backend, load }, &[node]);
             self.open = false;
-        }
-    }
-
-    fn finish(self, experiments: Vec<Experiment>) -> Plan {
-        Plan {
-            experiments,
-            runs: self.runs,
-            loads: self.loads,
-            backends: self.backends,
-            graph: self.graph,
         }
     }
 }

@@ -182,7 +182,7 @@ impl<E: ContainerEngine> Runner<E> {
             backend: &experiment.backend,
             requested: &requested,
             workload: &digest,
-            prompts: workload.content.file(),
+            lengths: &workload.content.lengths,
             arrival: workload.arrival,
             measure: workload.measure,
             go_ns,

@@ -3,6 +3,7 @@
 use miette::Diagnostic;
 
 use crate::campaign::CampaignReport;
+use crate::catalogue::CatalogueError;
 use crate::containers::{EngineError, SpecError};
 use crate::diagnostics::{Exit, Fault};
 use crate::execution::IllegalEvent;
@@ -37,15 +38,10 @@ pub enum RunnerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Campaign(#[from] CampaignReport),
-    /// A file of the project is not what it should be.
-    #[error("{what}")]
-    #[diagnostic(code(runner::project), help("{fix}"))]
-    Project {
-        /// What is wrong, with its place.
-        what: String,
-        /// The way out.
-        fix: String,
-    },
+    /// A catalogue.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Catalogue(#[from] CatalogueError),
     /// What is on disk does not fit what was asked.
     #[error("{what}")]
     #[diagnostic(code(runner::conflict), help("{fix}"))]
@@ -70,7 +66,7 @@ impl Fault for RunnerError {
             Self::Spec(error) => error.exit(),
             Self::Seal(error) => error.exit(),
             Self::Campaign(error) => error.exit(),
-            Self::Project { .. } => Exit::EnvironmentNotReady,
+            Self::Catalogue(error) => error.exit(),
             Self::Conflict { .. } => Exit::ResumeConflict,
             Self::Internal(_) => Exit::Internal,
         }

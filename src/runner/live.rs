@@ -48,7 +48,7 @@ impl Live {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn offer(&self, workload: &Workload) -> Result<(), StoreError> {
-        let path = self.control.join("workloads").join(workload.file_name());
+        let path = self.control.join("workloads").join(workload.content.file_name());
         if path.exists() {
             return Ok(());
         }

@@ -45,18 +45,14 @@ impl Planned {
         let parsed = catalogues
             .iter()
             .map(|(name, text)| Catalogue::parse(&format!("catalogues/{name}"), text))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| RunnerError::Project {
-                what: error.to_string(),
-                fix: "restore catalogues/ from the repository".to_owned(),
-            })?;
+            .collect::<Result<Vec<_>, _>>()?;
         let texts: BTreeMap<String, String> = parsed
             .iter()
             .map(|catalogue| catalogue.backend().to_owned())
             .zip(catalogues.values().cloned())
             .collect();
         let recorder = Recorder { source: prompts, read: std::cell::RefCell::default() };
-        let campaign = campaign::load(file, text, &Catalogues::new(parsed), &recorder)?;
+        let campaign = campaign::load(file, text, &Catalogues::new(parsed)?, &recorder)?;
         let mut expansion = campaign.expand();
         let experiments = std::mem::take(&mut expansion.experiments);
         let plan = Plan::new(&campaign, experiments);

@@ -490,6 +490,14 @@ impl ContainerEngine for FakeEngine {
         })
     }
 
+    async fn logs(&self, id: &ContainerId, _lines: u32) -> Result<String, EngineError> {
+        let state = self.call(format!("logs {id}"))?;
+        match state.containers.contains_key(id.as_str()) {
+            true => Ok(String::new()),
+            false => Err(not_found("reading a log", id.as_str())),
+        }
+    }
+
     async fn exec_status(&self, exec: &str) -> Result<ExecStatus, EngineError> {
         let state = self.call("exec_status".to_owned())?;
         let Some(exec) = state.execs.get(exec) else {

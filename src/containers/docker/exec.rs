@@ -1,9 +1,10 @@
-//! Opens an exec and hands out its streams.
+//! The Engine's multiplexed streams: an exec's, handed out open, and a container's log, read to its end.
 
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
+use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
 
 use super::DockerEngine;
@@ -55,4 +56,39 @@ pub(super) async fn open(
         stdin: input,
         output: Box::pin(output),
     })
+}
+
+/// Bytes of a log that are read.
+const MAX_LOG_BYTES: usize = 64 * 1024;
+
+/// The last `lines` of the container's log.
+pub(super) async fn log(
+    docker: &Docker,
+    asked: &Asked,
+    id: &ContainerId,
+    lines: u32,
+) -> Result<String, EngineError> {
+    let options = LogsOptions {
+        stdout: true,
+        stderr: true,
+        tail: lines.to_string(),
+        ..LogsOptions::default()
+    };
+    let mut pieces = docker.logs(id.as_str(), Some(options));
+    let read = async {
+        let mut text = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| translate(asked, error))?.into_bytes();
+            let room = MAX_LOG_BYTES - text.len();
+            text.extend_from_slice(&piece[..piece.len().min(room)]);
+            if text.len() == MAX_LOG_BYTES {
+                break;
+            }
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    match tokio::time::timeout(super::ANSWER, read).await {
+        Ok(read) => read,
+        Err(_) => Err(asked.timed_out()),
+    }
 }

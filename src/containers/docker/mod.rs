@@ -237,6 +237,11 @@ impl ContainerEngine for DockerEngine {
         Ok(absent(Self::answer(&asked, call).await)?.map(observe::container))
     }
 
+    async fn logs(&self, id: &ContainerId, lines: u32) -> Result<String, EngineError> {
+        let asked = self.asked(format!("reading the log of container {id}"));
+        exec::log(self.docker(), &asked, id, lines).await
+    }
+
     async fn list(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>, EngineError> {
         let asked = self.asked("listing containers");
         let options = ListContainersOptions {
