@@ -205,8 +205,8 @@ mod tests {
         let figures =
             window_figures(&record(Arrival::ClosedLoop { concurrency: 2 }, 10, 2)).expect("a window");
         assert_eq!(figures.window, WindowKind::SteadyState);
-        // From the 2nd first token (1200) to the 7th finish (2200 + 800 = 2600 + 400).
-        assert_eq!((figures.start_ns, figures.end_ns), (1_200, 2_600 + 400));
+        // From the 2nd first token (1200) to the 7th finish (2600).
+        assert_eq!((figures.start_ns, figures.end_ns), (1_200, 2_600));
         // Two requests' 2nd and 3rd tokens, then three waves of six.
         assert_eq!(figures.output_tokens, 4 + 18);
     }
