@@ -72,6 +72,7 @@ contract!(
     a_missing_program_ends_badly_but_ends,
     a_removed_container_ends_its_streams,
     volumes_outlive_containers,
+    the_end_of_the_log_is_read,
 );
 
 async fn started<E: ContainerEngine>(bench: &Bench<E>, name: &str) -> ContainerId {
@@ -550,4 +551,35 @@ async fn volumes_outlive_containers<E: ContainerEngine>(bench: &Bench<E>) {
             .expect("lists")
             .is_empty()
     );
+}
+
+async fn the_end_of_the_log_is_read<E: ContainerEngine>(bench: &Bench<E>) {
+    let id = started(bench, "a").await;
+    // The Engine copies what PID 1 writes a moment after it was written.
+    let mut log = String::new();
+    for _ in 0..100 {
+        log = bench.engine.logs(&id, 10).await.expect("reads");
+        if log.lines().count() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut lines: Vec<&str> = log.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["one", "two"], "both streams");
+    assert_eq!(
+        bench
+            .engine
+            .logs(&id, 1)
+            .await
+            .expect("reads")
+            .lines()
+            .count(),
+        1
+    );
+    bench.engine.remove(&id).await.expect("removes");
+    assert!(matches!(
+        bench.engine.logs(&id, 1).await,
+        Err(EngineError::NotFound { .. })
+    ));
 }

@@ -19,14 +19,24 @@ pub fn parse_env(file: &str, text: &str) -> Result<BTreeMap<String, String>, Com
     let mut problems = Vec::new();
     if text.len() > MAX_ENV_BYTES {
         let message = format!("larger than {MAX_ENV_BYTES} bytes");
-        return Err(ComposeReport::new(file, "", vec![Problem::new(Place::START, message)]));
+        return Err(ComposeReport::new(
+            file,
+            "",
+            vec![Problem::new(Place::START, message)],
+        ));
     }
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let width = u32::try_from(line.chars().count()).unwrap_or(u32::MAX).max(1);
-        let place = Place { line: number, column: 1, width };
+        let width = u32::try_from(line.chars().count())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let place = Place {
+            line: number,
+            column: 1,
+            width,
+        };
         match entry(line) {
             Err(message) => problems.push(Problem::new(place, message)),
             Ok((key, value)) => {
@@ -37,7 +47,11 @@ pub fn parse_env(file: &str, text: &str) -> Result<BTreeMap<String, String>, Com
         }
     }
     // The lines may hold a token: the report points at them and shows none.
-    if problems.is_empty() { Ok(variables) } else { Err(ComposeReport::new(file, "", problems)) }
+    if problems.is_empty() {
+        Ok(variables)
+    } else {
+        Err(ComposeReport::new(file, "", problems))
+    }
 }
 
 fn entry(line: &str) -> Result<(&str, &str), &'static str> {
@@ -46,13 +60,17 @@ fn entry(line: &str) -> Result<(&str, &str), &'static str> {
         return Err("the key must be letters, digits and `_`, without spaces or `export`");
     }
     if value.contains(['\'', '"', '`', '\\', '$']) {
-        return Err("quotes, `$` and `\\` are read differently by different versions of Compose: leave them out");
+        return Err(
+            "quotes, `$` and `\\` are read differently by different versions of Compose: leave them out",
+        );
     }
     if value.contains(" #") || value.starts_with('#') {
         return Err("a comment stands on a line of its own");
     }
     if value.trim() != value {
-        return Err("spaces around the value are read differently by different versions of Compose: leave them out");
+        return Err(
+            "spaces around the value are read differently by different versions of Compose: leave them out",
+        );
     }
     Ok((key, value))
 }
@@ -85,28 +103,57 @@ mod tests {
     fn reads_plain_lines() {
         let env = parse_env(".env", "# who\nPUID=1000\n\nEMPTY=\nPATH_1=/a b/c=d\r\n").unwrap();
         let expected = [("PUID", "1000"), ("EMPTY", ""), ("PATH_1", "/a b/c=d")];
-        assert_eq!(env, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        assert_eq!(
+            env,
+            expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+        );
     }
 
     #[test]
     fn refuses_what_versions_of_compose_read_differently_and_shows_no_value() {
-        let lines = ["export A=1", "A", "=1", "A =1", "A= 1", "A='s3cret'", "A=1 # one", "A=$B", "1A=2", "B=1\nB=2"];
+        let lines = [
+            "export A=1",
+            "A",
+            "=1",
+            "A =1",
+            "A= 1",
+            "A='s3cret'",
+            "A=1 # one",
+            "A=$B",
+            "1A=2",
+            "B=1\nB=2",
+        ];
         for line in lines {
             let report = parse_env(".env", line).expect_err(line).to_string();
             assert!(!report.contains("s3cret"), "{report}");
         }
         let report = parse_env(".env", "A\nB=1\nC='x'").unwrap_err();
-        let lines: Vec<u32> = report.0.problems().map(|problem| problem.place.line).collect();
+        let lines: Vec<u32> = report
+            .0
+            .problems()
+            .map(|problem| problem.place.line)
+            .collect();
         assert_eq!(lines, [1, 3], "all at once");
     }
 
     #[test]
     fn the_environment_wins_and_the_user_fills_in() {
         let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect()
         };
-        let all = variables(&map(&[("PUID", "1"), ("A", "file")]), map(&[("A", "shell")]), 7, 8);
+        let all = variables(
+            &map(&[("PUID", "1"), ("A", "file")]),
+            map(&[("A", "shell")]),
+            7,
+            8,
+        );
         assert_eq!(all, map(&[("PUID", "1"), ("PGID", "8"), ("A", "shell")]));
-        assert_eq!(variables(&map(&[("PUID", "")]), map(&[]), 7, 8)["PUID"], "7");
+        assert_eq!(
+            variables(&map(&[("PUID", "")]), map(&[]), 7, 8)["PUID"],
+            "7"
+        );
     }
 }

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 /// `$$` is a dollar sign; `${NAME}` and `$NAME` must be set; `${NAME:-default}` is the default when the
 /// variable is unset or empty, `${NAME-default}` when it is unset; `${NAME:?message}` and `${NAME?message}`
 /// are errors in the same two cases. A default is plain text: no variables inside.
-pub(super) fn interpolate(text: &str, variables: &BTreeMap<String, String>) -> Result<String, String> {
+pub(super) fn interpolate(
+    text: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -19,13 +22,17 @@ pub(super) fn interpolate(text: &str, variables: &BTreeMap<String, String>) -> R
             out.push('$');
             rest = tail;
         } else if let Some(braced) = after.strip_prefix('{') {
-            let end = braced.find('}').ok_or_else(|| format!("`${{` without `}}` in `{text}`"))?;
+            let end = braced
+                .find('}')
+                .ok_or_else(|| format!("`${{` without `}}` in `{text}`"))?;
             out.push_str(&expand(&braced[..end], variables)?);
             rest = &braced[end + 1..];
         } else {
             let end = name_length(after);
             if end == 0 {
-                return Err(format!("a lone `$` in `{text}`: write `$$` for a dollar sign"));
+                return Err(format!(
+                    "a lone `$` in `{text}`: write `$$` for a dollar sign"
+                ));
             }
             out.push_str(&expand(&after[..end], variables)?);
             rest = &after[end..];
@@ -38,7 +45,9 @@ pub(super) fn interpolate(text: &str, variables: &BTreeMap<String, String>) -> R
 /// Bytes of the variable name that `text` begins with.
 pub(super) fn name_length(text: &str) -> usize {
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
     if starts_well { end } else { 0 }
 }
 
@@ -49,9 +58,15 @@ fn expand(inside: &str, variables: &BTreeMap<String, String>) -> Result<String, 
         return Err(format!("`${{{inside}}}` names no variable"));
     }
     let value = variables.get(name);
-    let (operator, word) = operation.split_at(operation.find(|c| c != ':').map_or(operation.len(), |at| at + 1));
+    let (operator, word) = operation.split_at(
+        operation
+            .find(|c| c != ':')
+            .map_or(operation.len(), |at| at + 1),
+    );
     if word.contains('$') {
-        return Err(format!("`${{{inside}}}` holds another variable; lemctl reads no nested ones"));
+        return Err(format!(
+            "`${{{inside}}}` holds another variable; lemctl reads no nested ones"
+        ));
     }
     let filled = value.filter(|value| !value.is_empty());
     let found = match operator {
@@ -60,7 +75,11 @@ fn expand(inside: &str, variables: &BTreeMap<String, String>) -> Result<String, 
         "-" => return Ok(value.map_or(word, String::as_str).to_owned()),
         ":?" => filled,
         "?" => value,
-        _ => return Err(format!("`${{{inside}}}`: `{operator}` is not an operator that lemctl reads (`:-`, `-`, `:?`, `?`)")),
+        _ => {
+            return Err(format!(
+                "`${{{inside}}}`: `{operator}` is not an operator that lemctl reads (`:-`, `-`, `:?`, `?`)"
+            ));
+        }
     };
     found.cloned().ok_or_else(|| match word {
         "" => format!("the variable `{name}` is not set"),
@@ -74,7 +93,12 @@ mod tests {
 
     fn expanded(text: &str) -> Result<String, String> {
         let variables = [("A", "one"), ("EMPTY", ""), ("PUID", "7")];
-        interpolate(text, &variables.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
+        interpolate(
+            text,
+            &variables
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+        )
     }
 
     #[test]

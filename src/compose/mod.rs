@@ -15,7 +15,8 @@ mod volume_reader;
 pub use env_file::{MAX_ENV_BYTES, parse_env, variables};
 pub use report::ComposeReport;
 pub use service::{
-    ComposeFile, Device, GpuReservation, GpuSelection, MountSource, NamedVolume, Service, ServiceMount, Ulimit,
+    ComposeFile, Device, GpuReservation, GpuSelection, MountSource, NamedVolume, Service,
+    ServiceMount, Ulimit,
 };
 
 use std::collections::BTreeMap;
@@ -34,8 +35,12 @@ pub fn parse(
     variables: &BTreeMap<String, String>,
 ) -> Result<ComposeFile, ComposeReport> {
     let report = |problems| ComposeReport::new(file, text, problems);
-    let Document { root, problems } = document::read(text).map_err(|problem| report(vec![problem]))?;
-    let mut reader = Reader { variables, problems };
+    let Document { root, problems } =
+        document::read(text).map_err(|problem| report(vec![problem]))?;
+    let mut reader = Reader {
+        variables,
+        problems,
+    };
     let parsed = compose_file(&mut reader, &root, file);
     match parsed {
         Some(parsed) if reader.problems.is_empty() => Ok(parsed),
@@ -46,7 +51,10 @@ pub fn parse(
 fn compose_file(reader: &mut Reader<'_>, root: &Node, file: &str) -> Option<ComposeFile> {
     let map = reader.map(root, "the file", &["name", "services", "volumes"])?;
     let name = map.get("name").and_then(|node| reader.text(node, "name"));
-    let volumes = map.get("volumes").map(|node| volume_reader::named_volumes(reader, node)).unwrap_or_default();
+    let volumes = map
+        .get("volumes")
+        .map(|node| volume_reader::named_volumes(reader, node))
+        .unwrap_or_default();
     let Some(services) = map.get("services") else {
         reader.problem(root, "the file has no `services`");
         return None;
@@ -55,8 +63,13 @@ fn compose_file(reader: &mut Reader<'_>, root: &Node, file: &str) -> Option<Comp
     let fetch = services_map.entry("fetch").and_then(|entry| {
         let fetch = service_reader::service(reader, &entry.node, "fetch", &volumes)?;
         if fetch.profiles.is_empty() {
-            let problem = Problem::new(entry.key_place, "`fetch` is in no profile: Compose would start it with the worker");
-            reader.problems.push(problem.hint("add `profiles: [fetch]`"));
+            let problem = Problem::new(
+                entry.key_place,
+                "`fetch` is in no profile: Compose would start it with the worker",
+            );
+            reader
+                .problems
+                .push(problem.hint("add `profiles: [fetch]`"));
         }
         Some(fetch)
     });
@@ -65,7 +78,13 @@ fn compose_file(reader: &mut Reader<'_>, root: &Node, file: &str) -> Option<Comp
         return None;
     };
     let worker = service_reader::service(reader, worker, "worker", &volumes)?;
-    Some(ComposeFile { file: file.to_owned(), name, worker, fetch, volumes })
+    Some(ComposeFile {
+        file: file.to_owned(),
+        name,
+        worker,
+        fetch,
+        volumes,
+    })
 }
 
 #[cfg(test)]

@@ -9,9 +9,15 @@ use crate::document::{Entry, Map, Node, Value};
 /// Keys that are left out of the subset for a reason worth telling.
 const REFUSED: &[(&str, &str)] = &[
     ("privileged", "lemctl's containers are never privileged"),
-    ("healthcheck", "a healthcheck is an exec, and would run in the middle of a measurement"),
+    (
+        "healthcheck",
+        "a healthcheck is an exec, and would run in the middle of a measurement",
+    ),
     ("build", "images are built by `lemctl images build`"),
-    ("restart", "lemctl alone decides when a container starts again"),
+    (
+        "restart",
+        "lemctl alone decides when a container starts again",
+    ),
     ("cap_add", "lemctl's containers have no capabilities"),
     ("version", "Compose itself ignores it; leave it out"),
 ];
@@ -28,7 +34,10 @@ impl Reader<'_> {
     }
 
     fn mismatch<T>(&mut self, node: &Node, name: &str, wanted: &str) -> Option<T> {
-        self.problem(node, format!("`{name}` takes {wanted}, not {}", node.describe()));
+        self.problem(
+            node,
+            format!("`{name}` takes {wanted}, not {}", node.describe()),
+        );
         None
     }
 
@@ -37,18 +46,33 @@ impl Reader<'_> {
         let Some(map) = node.as_map() else {
             return self.mismatch(node, name, "a map");
         };
-        for entry in map.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+        for entry in map
+            .entries
+            .iter()
+            .filter(|entry| !known.contains(&entry.key.as_str()))
+        {
             self.unknown(entry, name, known);
         }
         Some(map)
     }
 
     fn unknown(&mut self, entry: &Entry, name: &str, known: &[&str]) {
-        let message = format!("`{}` in `{name}` is not in the part of Compose that lemctl carries out", entry.key);
-        let reason = REFUSED.iter().find(|(key, _)| *key == entry.key).map(|(_, reason)| (*reason).to_owned());
-        let near = || nearest(&entry.key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        let hint = reason.or_else(near).unwrap_or_else(|| format!("known here: {}", known.join(", ")));
-        self.problems.push(Problem::new(entry.key_place, message).hint(hint));
+        let message = format!(
+            "`{}` in `{name}` is not in the part of Compose that lemctl carries out",
+            entry.key
+        );
+        let reason = REFUSED
+            .iter()
+            .find(|(key, _)| *key == entry.key)
+            .map(|(_, reason)| (*reason).to_owned());
+        let near = || {
+            nearest(&entry.key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+        };
+        let hint = reason
+            .or_else(near)
+            .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
+        self.problems
+            .push(Problem::new(entry.key_place, message).hint(hint));
     }
 
     /// A text, its variables replaced. Integers are taken as they are written.
@@ -64,7 +88,11 @@ impl Reader<'_> {
             Value::Integer(number) => Some(number.to_string()),
             _ => {
                 let quoted = matches!(node.value, Value::Boolean(_) | Value::Number(_));
-                let wanted = if quoted { "a text (put it in quotes)" } else { "a text" };
+                let wanted = if quoted {
+                    "a text (put it in quotes)"
+                } else {
+                    "a text"
+                };
                 self.mismatch(node, name, wanted)
             }
         }
@@ -104,7 +132,10 @@ impl Reader<'_> {
         if known.contains(&text.as_str()) {
             return Some(text);
         }
-        self.problem(node, format!("`{name}` takes {}, not `{text}`", known.join(", ")));
+        self.problem(
+            node,
+            format!("`{name}` takes {}, not `{text}`", known.join(", ")),
+        );
         None
     }
 
@@ -143,7 +174,9 @@ impl Reader<'_> {
             }
             Value::List(items) => {
                 for item in items {
-                    let Some(text) = self.text(item, name) else { continue };
+                    let Some(text) = self.text(item, name) else {
+                        continue;
+                    };
                     match text.split_once('=') {
                         Some((key, value)) => drop(pairs.insert(key.to_owned(), value.to_owned())),
                         None => drop(self.valueless(item, name, &text)),
@@ -157,7 +190,8 @@ impl Reader<'_> {
 
     fn valueless(&mut self, node: &Node, name: &str, key: &str) -> Option<String> {
         let hint = format!("write \"\" for nothing, or ${{{key}:-}} to pass it on");
-        self.problems.push(Problem::new(node.place, format!("`{name}.{key}` has no value")).hint(hint));
+        self.problems
+            .push(Problem::new(node.place, format!("`{name}.{key}` has no value")).hint(hint));
         None
     }
 }

@@ -11,9 +11,29 @@ use crate::document::{Map, Node};
 
 /// Every key of a service that lemctl carries out.
 pub(super) const SERVICE_KEYS: &[&str] = &[
-    "image", "user", "entrypoint", "command", "environment", "working_dir", "volumes", "tmpfs", "read_only",
-    "cap_drop", "security_opt", "network_mode", "ipc", "shm_size", "ulimits", "pids_limit", "mem_limit",
-    "devices", "deploy", "stop_grace_period", "init", "labels", "profiles",
+    "image",
+    "user",
+    "entrypoint",
+    "command",
+    "environment",
+    "working_dir",
+    "volumes",
+    "tmpfs",
+    "read_only",
+    "cap_drop",
+    "security_opt",
+    "network_mode",
+    "ipc",
+    "shm_size",
+    "ulimits",
+    "pids_limit",
+    "mem_limit",
+    "devices",
+    "deploy",
+    "stop_grace_period",
+    "init",
+    "labels",
+    "profiles",
 ];
 
 pub(super) fn service(
@@ -39,7 +59,12 @@ pub(super) fn service(
     }
     if let Some(node) = map.get("devices") {
         let device = |reader: &mut Reader<'_>, item: &Node| {
-            reader.parsed(item, "devices", "`/dev/host[:/dev/container[:rwm]]`", device)
+            reader.parsed(
+                item,
+                "devices",
+                "`/dev/host[:/dev/container[:rwm]]`",
+                device,
+            )
         };
         service.devices = reader.list(node, "devices", device).unwrap_or_default();
     }
@@ -55,16 +80,30 @@ fn identity(reader: &mut Reader<'_>, map: &Map, service: &mut Service) {
             (uid.parse::<u32>().is_ok() && gid.parse::<u32>().is_ok()).then(|| text.to_owned())
         })
     });
-    service.entrypoint = map.get("entrypoint").and_then(|node| reader.texts(node, "entrypoint"));
-    service.command = map.get("command").and_then(|node| reader.texts(node, "command"));
-    service.environment =
-        map.get("environment").and_then(|node| reader.pairs(node, "environment")).unwrap_or_default();
+    service.entrypoint = map
+        .get("entrypoint")
+        .and_then(|node| reader.texts(node, "entrypoint"));
+    service.command = map
+        .get("command")
+        .and_then(|node| reader.texts(node, "command"));
+    service.environment = map
+        .get("environment")
+        .and_then(|node| reader.pairs(node, "environment"))
+        .unwrap_or_default();
     service.working_dir = map
         .get("working_dir")
         .and_then(|node| reader.parsed(node, "working_dir", "an absolute path", absolute));
-    service.labels = map.get("labels").and_then(|node| reader.pairs(node, "labels")).unwrap_or_default();
-    service.profiles = map.get("profiles").and_then(|node| reader.texts(node, "profiles")).unwrap_or_default();
-    service.init = map.get("init").and_then(|node| reader.boolean(node, "init"));
+    service.labels = map
+        .get("labels")
+        .and_then(|node| reader.pairs(node, "labels"))
+        .unwrap_or_default();
+    service.profiles = map
+        .get("profiles")
+        .and_then(|node| reader.texts(node, "profiles"))
+        .unwrap_or_default();
+    service.init = map
+        .get("init")
+        .and_then(|node| reader.boolean(node, "init"));
     service.stop_grace_period = map.get("stop_grace_period").and_then(|node| {
         reader.parsed(node, "stop_grace_period", "a time such as `10s`", duration)
     });
@@ -72,25 +111,45 @@ fn identity(reader: &mut Reader<'_>, map: &Map, service: &mut Service) {
 
 /// What it is kept from.
 fn isolation(reader: &mut Reader<'_>, map: &Map, service: &mut Service) {
-    service.read_only = map.get("read_only").and_then(|node| reader.boolean(node, "read_only")).unwrap_or(false);
-    service.cap_drop = map.get("cap_drop").and_then(|node| reader.texts(node, "cap_drop")).unwrap_or_default();
-    service.security_opt =
-        map.get("security_opt").and_then(|node| reader.texts(node, "security_opt")).unwrap_or_default();
-    service.network_mode =
-        map.get("network_mode").and_then(|node| reader.word(node, "network_mode", &["none", "bridge", "host"]));
-    service.ipc =
-        map.get("ipc").and_then(|node| reader.word(node, "ipc", &["private", "none", "shareable", "host"]));
+    service.read_only = map
+        .get("read_only")
+        .and_then(|node| reader.boolean(node, "read_only"))
+        .unwrap_or(false);
+    service.cap_drop = map
+        .get("cap_drop")
+        .and_then(|node| reader.texts(node, "cap_drop"))
+        .unwrap_or_default();
+    service.security_opt = map
+        .get("security_opt")
+        .and_then(|node| reader.texts(node, "security_opt"))
+        .unwrap_or_default();
+    service.network_mode = map
+        .get("network_mode")
+        .and_then(|node| reader.word(node, "network_mode", &["none", "bridge", "host"]));
+    service.ipc = map
+        .get("ipc")
+        .and_then(|node| reader.word(node, "ipc", &["private", "none", "shareable", "host"]));
 }
 
 /// How much it may take.
 fn limits(reader: &mut Reader<'_>, map: &Map, service: &mut Service) {
-    let mut size = |key| map.get(key).and_then(|node| reader.parsed(node, key, "a size such as `64m`", bytes));
+    let mut size = |key| {
+        map.get(key)
+            .and_then(|node| reader.parsed(node, key, "a size such as `64m`", bytes))
+    };
     service.shm_size = size("shm_size");
     service.mem_limit = size("mem_limit");
-    service.pids_limit = map.get("pids_limit").and_then(|node| reader.integer(node, "pids_limit"));
-    let Some(node) = map.get("ulimits") else { return };
+    service.pids_limit = map
+        .get("pids_limit")
+        .and_then(|node| reader.integer(node, "pids_limit"));
+    let Some(node) = map.get("ulimits") else {
+        return;
+    };
     let Some(limits) = node.as_map() else {
-        reader.problem(node, format!("`ulimits` takes a map, not {}", node.describe()));
+        reader.problem(
+            node,
+            format!("`ulimits` takes a map, not {}", node.describe()),
+        );
         return;
     };
     for entry in &limits.entries {
@@ -98,7 +157,10 @@ fn limits(reader: &mut Reader<'_>, map: &Map, service: &mut Service) {
         let limit = if entry.node.as_map().is_some() {
             soft_and_hard(reader, &entry.node, &name)
         } else {
-            reader.integer(&entry.node, &name).map(|both| Ulimit { soft: both, hard: both })
+            reader.integer(&entry.node, &name).map(|both| Ulimit {
+                soft: both,
+                hard: both,
+            })
         };
         if let Some(limit) = limit {
             service.ulimits.insert(entry.key.clone(), limit);
@@ -112,7 +174,10 @@ fn soft_and_hard(reader: &mut Reader<'_>, node: &Node, name: &str) -> Option<Uli
         reader.problem(node, format!("`{name}` takes both `soft` and `hard`"));
         return None;
     };
-    Some(Ulimit { soft: reader.integer(soft, name)?, hard: reader.integer(hard, name)? })
+    Some(Ulimit {
+        soft: reader.integer(soft, name)?,
+        hard: reader.integer(hard, name)?,
+    })
 }
 
 /// `/tmp` or `/tmp:mode=1777,size=64m`, one or a list.
@@ -126,7 +191,11 @@ fn tmpfs(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<String, String> {
     if node.as_text().is_some() {
         return read(reader, node).into_iter().collect();
     }
-    reader.list(node, "tmpfs", read).unwrap_or_default().into_iter().collect()
+    reader
+        .list(node, "tmpfs", read)
+        .unwrap_or_default()
+        .into_iter()
+        .collect()
 }
 
 fn device(text: &str) -> Option<Device> {
@@ -135,43 +204,72 @@ fn device(text: &str) -> Option<Device> {
     let container = parts.next().map_or_else(|| Some(host.clone()), absolute)?;
     let permissions = parts.next().unwrap_or("rwm");
     let known = !permissions.is_empty() && permissions.chars().all(|c| "rwm".contains(c));
-    (known && parts.next().is_none()).then(|| Device { host, container, permissions: permissions.to_owned() })
+    (known && parts.next().is_none()).then(|| Device {
+        host,
+        container,
+        permissions: permissions.to_owned(),
+    })
 }
 
 /// `deploy.resources.reservations.devices`, the one part of `deploy` that says something here.
 fn gpus(reader: &mut Reader<'_>, deploy: &Node) -> Option<GpuReservation> {
     const NAME: &str = "deploy.resources.reservations.devices";
-    let resources = reader.map(deploy, "deploy", &["resources"])?.get("resources")?;
-    let reservations = reader.map(resources, "deploy.resources", &["reservations"])?.get("reservations")?;
-    let devices = reader.map(reservations, "deploy.resources.reservations", &["devices"])?.get("devices")?;
+    let resources = reader
+        .map(deploy, "deploy", &["resources"])?
+        .get("resources")?;
+    let reservations = reader
+        .map(resources, "deploy.resources", &["reservations"])?
+        .get("reservations")?;
+    let devices = reader
+        .map(reservations, "deploy.resources.reservations", &["devices"])?
+        .get("devices")?;
     let Some([device]) = devices.as_list() else {
         reader.problem(devices, format!("`{NAME}` takes a list of one reservation"));
         return None;
     };
-    let map = reader.map(device, NAME, &["driver", "count", "device_ids", "capabilities"])?;
+    let map = reader.map(
+        device,
+        NAME,
+        &["driver", "count", "device_ids", "capabilities"],
+    )?;
     match map.get("driver") {
         Some(driver) => drop(reader.word(driver, "driver", &["nvidia"])),
-        None => reader.problem(device, format!("`{NAME}` names no `driver`; lemctl knows `nvidia`")),
+        None => reader.problem(
+            device,
+            format!("`{NAME}` names no `driver`; lemctl knows `nvidia`"),
+        ),
     }
-    let capabilities = map.get("capabilities").and_then(|node| reader.texts(node, "capabilities"));
+    let capabilities = map
+        .get("capabilities")
+        .and_then(|node| reader.texts(node, "capabilities"));
     let Some(capabilities) = capabilities.filter(|capabilities| !capabilities.is_empty()) else {
-        reader.problem(device, format!("`{NAME}` names no `capabilities`; for a GPU: [gpu]"));
+        reader.problem(
+            device,
+            format!("`{NAME}` names no `capabilities`; for a GPU: [gpu]"),
+        );
         return None;
     };
     let devices = match (map.get("count"), map.get("device_ids")) {
         (Some(count), Some(_)) => {
             let problem = Problem::new(count.place, "`count` and `device_ids` exclude each other");
-            reader.problems.push(problem.hint("lemctl puts in the campaign's GPUs either way"));
+            reader
+                .problems
+                .push(problem.hint("lemctl puts in the campaign's GPUs either way"));
             return None;
         }
-        (Some(count), None) => reader.parsed(count, "count", "a number or `all`", |text| match text {
-            "all" => Some(GpuSelection::All),
-            number => number.parse().ok().map(GpuSelection::Count),
-        })?,
+        (Some(count), None) => {
+            reader.parsed(count, "count", "a number or `all`", |text| match text {
+                "all" => Some(GpuSelection::All),
+                number => number.parse().ok().map(GpuSelection::Count),
+            })?
+        }
         (None, Some(ids)) => GpuSelection::Ids(reader.texts(ids, "device_ids")?),
         (None, None) => GpuSelection::All,
     };
-    Some(GpuReservation { devices, capabilities })
+    Some(GpuReservation {
+        devices,
+        capabilities,
+    })
 }
 
 /// The path, if it is absolute.

@@ -4,17 +4,27 @@ use super::*;
 
 fn read(text: &str) -> Result<ComposeFile, ComposeReport> {
     let variables = [("PUID", "1000"), ("PGID", "1001"), ("DATA", "/srv/data")];
-    parse("compose/x.yaml", text, &variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into())
+    parse(
+        "compose/x.yaml",
+        text,
+        &variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+    )
 }
 
 /// A worker with one more line.
 fn worker(line: &str) -> String {
-    format!("services:\n  worker:\n    image: i\n    {line}\nvolumes:\n  cache: {{name: lem-cache}}\n")
+    format!(
+        "services:\n  worker:\n    image: i\n    {line}\nvolumes:\n  cache: {{name: lem-cache}}\n"
+    )
 }
 
 fn problems(text: &str) -> Vec<(u32, String, Option<String>)> {
     let report = read(text).expect_err(text);
-    report.0.problems().map(|p| (p.place.line, p.message.clone(), p.hint.clone())).collect()
+    report
+        .0
+        .problems()
+        .map(|p| (p.place.line, p.message.clone(), p.hint.clone()))
+        .collect()
 }
 
 #[test]
@@ -56,8 +66,15 @@ volumes:
 "#;
     let file = read(text).unwrap_or_else(|report| panic!("{report}"));
     let labels = [("org.lemctl.volume".to_owned(), "cache".to_owned())].into();
-    let cache = NamedVolume { name: "lem-cache".into(), labels };
-    let mount = |source, target: &str, read_only| ServiceMount { source, target: target.into(), read_only };
+    let cache = NamedVolume {
+        name: "lem-cache".into(),
+        labels,
+    };
+    let mount = |source, target: &str, read_only| ServiceMount {
+        source,
+        target: target.into(),
+        read_only,
+    };
     let expected = Service {
         image: "lemctl/x:1".into(),
         user: Some("1000:1001".into()),
@@ -72,7 +89,9 @@ volumes:
             mount(MountSource::Bind("/srv/data".into()), "/data", true),
             mount(MountSource::Volume(cache.clone()), "/c2", true),
         ],
-        tmpfs: [("/tmp", "mode=1777,size=64m,exec"), ("/run", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        tmpfs: [("/tmp", "mode=1777,size=64m,exec"), ("/run", "")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into(),
         read_only: true,
         cap_drop: vec!["ALL".into()],
         security_opt: vec!["no-new-privileges:true".into()],
@@ -85,10 +104,21 @@ volumes:
         pids_limit: Some(512),
         mem_limit: Some(2 << 30),
         devices: vec![
-            Device { host: "/dev/null".into(), container: "/dev/null".into(), permissions: "rwm".into() },
-            Device { host: "/dev/zero".into(), container: "/dev/z".into(), permissions: "r".into() },
+            Device {
+                host: "/dev/null".into(),
+                container: "/dev/null".into(),
+                permissions: "rwm".into(),
+            },
+            Device {
+                host: "/dev/zero".into(),
+                container: "/dev/z".into(),
+                permissions: "r".into(),
+            },
         ],
-        gpus: Some(GpuReservation { devices: GpuSelection::Count(1), capabilities: vec!["gpu".into()] }),
+        gpus: Some(GpuReservation {
+            devices: GpuSelection::Count(1),
+            capabilities: vec!["gpu".into()],
+        }),
         stop_grace_period: Some(Duration::from_secs(90)),
         init: Some(false),
         labels: [("a.b".to_owned(), "c".to_owned())].into(),
@@ -123,16 +153,29 @@ fn every_key_that_is_accepted_is_carried_out() {
         ("pids_limit", "5"),
         ("mem_limit", "1g"),
         ("devices", "[/dev/null]"),
-        ("deploy", "{resources: {reservations: {devices: [{driver: nvidia, capabilities: [gpu]}]}}}"),
+        (
+            "deploy",
+            "{resources: {reservations: {devices: [{driver: nvidia, capabilities: [gpu]}]}}}",
+        ),
         ("stop_grace_period", "9s"),
         ("init", "true"),
         ("labels", "{a: b}"),
         ("profiles", "[p]"),
     ];
-    let covered: Vec<&str> = values.iter().map(|(key, _)| *key).chain(["image"]).collect();
-    assert!(service_reader::SERVICE_KEYS.iter().all(|key| covered.contains(key)), "a key without a value here");
+    let covered: Vec<&str> = values
+        .iter()
+        .map(|(key, _)| *key)
+        .chain(["image"])
+        .collect();
+    assert!(
+        service_reader::SERVICE_KEYS
+            .iter()
+            .all(|key| covered.contains(key)),
+        "a key without a value here"
+    );
     for (key, value) in values {
-        let read = read(&worker(&format!("{key}: {value}"))).unwrap_or_else(|report| panic!("{report}"));
+        let read =
+            read(&worker(&format!("{key}: {value}"))).unwrap_or_else(|report| panic!("{report}"));
         assert_ne!(read.worker, plain, "{key}");
     }
 }
@@ -143,11 +186,25 @@ fn unknown_keys_are_named_with_line_and_nearest_or_reason() {
     let found = problems(text);
     let lines: Vec<u32> = found.iter().map(|(line, ..)| *line).collect();
     assert_eq!(lines, [4, 5, 6, 7, 8], "{found:?}");
-    assert!(found[0].1.contains("`shm-size`") && found[0].2.as_deref() == Some("did you mean `shm_size`?"), "{found:?}");
-    assert!(found[1].2.as_deref().unwrap().contains("never privileged"), "{found:?}");
-    assert!(found[2].2.as_deref().unwrap().contains("known here: image"), "{found:?}");
+    assert!(
+        found[0].1.contains("`shm-size`")
+            && found[0].2.as_deref() == Some("did you mean `shm_size`?"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].2.as_deref().unwrap().contains("never privileged"),
+        "{found:?}"
+    );
+    assert!(
+        found[2].2.as_deref().unwrap().contains("known here: image"),
+        "{found:?}"
+    );
     assert!(found[3].1.contains("`web` in `services`"), "{found:?}");
-    assert_eq!(found[4].2.as_deref(), Some("did you mean `volumes`?"), "{found:?}");
+    assert_eq!(
+        found[4].2.as_deref(),
+        Some("did you mean `volumes`?"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -155,7 +212,10 @@ fn every_wrong_value_is_told() {
     for (line, part) in [
         ("user: root", "`user` takes numbers, `uid:gid`, not `root`"),
         ("user: 1000", "`uid:gid`"),
-        ("user: ${NOBODY:?run lemctl init}:1", "`NOBODY` is not set: run lemctl init"),
+        (
+            "user: ${NOBODY:?run lemctl init}:1",
+            "`NOBODY` is not set: run lemctl init",
+        ),
         ("entrypoint: /lem/agent init", "`entrypoint` takes a list"),
         ("environment: {A: true}", "in quotes"),
         ("environment: {A: }", "`environment.A` has no value"),
@@ -164,9 +224,15 @@ fn every_wrong_value_is_told() {
         ("volumes: [./x:/x]", "`./x` is not absolute"),
         ("volumes: [/x]", "is not `source:target`"),
         ("volumes: [/x:/y:z]", "is not `source:target`"),
-        ("volumes: [{type: tmpfs, source: x, target: /x}]", "stands under the service's `tmpfs`"),
+        (
+            "volumes: [{type: tmpfs, source: x, target: /x}]",
+            "stands under the service's `tmpfs`",
+        ),
         ("volumes: [{type: bind, target: /x}]", "names no `source`"),
-        ("volumes: [{type: bind, source: /x, target: y}]", "`y` in the container is not absolute"),
+        (
+            "volumes: [{type: bind, source: /x, target: y}]",
+            "`y` in the container is not absolute",
+        ),
         ("tmpfs: [tmp]", "`tmpfs` takes"),
         ("read_only: yes", "true or false"),
         ("network_mode: container:x", "none, bridge, host"),
@@ -179,13 +245,22 @@ fn every_wrong_value_is_told() {
         ("devices: [null]", "`devices` takes a text"),
         ("devices: [/dev/x:/dev/y:q]", "`devices` takes"),
         ("deploy: {replicas: 2}", "`replicas` in `deploy`"),
-        ("deploy: {resources: {reservations: {devices: [{driver: amd, capabilities: [gpu]}]}}}", "`driver` takes nvidia"),
-        ("deploy: {resources: {reservations: {devices: [{driver: nvidia}]}}}", "names no `capabilities`"),
+        (
+            "deploy: {resources: {reservations: {devices: [{driver: amd, capabilities: [gpu]}]}}}",
+            "`driver` takes nvidia",
+        ),
+        (
+            "deploy: {resources: {reservations: {devices: [{driver: nvidia}]}}}",
+            "names no `capabilities`",
+        ),
         ("stop_grace_period: 10", "a time such as"),
         ("image: j", "image"),
     ] {
         let found = problems(&worker(line));
-        assert!(found.iter().any(|(_, message, _)| message.contains(part)), "{line}: {found:?}");
+        assert!(
+            found.iter().any(|(_, message, _)| message.contains(part)),
+            "{line}: {found:?}"
+        );
         assert!(found.iter().all(|(at, ..)| *at == 4), "{line}: {found:?}");
     }
 }
@@ -197,11 +272,20 @@ fn a_file_without_a_worker_is_no_compose_file_of_ours() {
         ("[]", "takes a map"),
         ("services: {}", "no service `worker`"),
         ("services: {worker: {}}", "names no `image`"),
-        ("services: {worker: {image: i}, fetch: {image: i}}", "in no profile"),
-        ("services: {worker: {image: i}}\nvolumes: {cache: }", "writes no `name` out"),
+        (
+            "services: {worker: {image: i}, fetch: {image: i}}",
+            "in no profile",
+        ),
+        (
+            "services: {worker: {image: i}}\nvolumes: {cache: }",
+            "writes no `name` out",
+        ),
         ("services: {worker: {image: i}", ""),
     ] {
         let found = problems(text);
-        assert!(found.iter().any(|(_, message, _)| message.contains(part)), "{text}: {found:?}");
+        assert!(
+            found.iter().any(|(_, message, _)| message.contains(part)),
+            "{text}: {found:?}"
+        );
     }
 }

@@ -13,7 +13,10 @@ use crate::document::{Node, Value};
 pub(super) fn named_volumes(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<String, NamedVolume> {
     let mut volumes = BTreeMap::new();
     let Some(map) = node.as_map() else {
-        reader.problem(node, format!("`volumes` takes a map, not {}", node.describe()));
+        reader.problem(
+            node,
+            format!("`volumes` takes a map, not {}", node.describe()),
+        );
         return volumes;
     };
     for entry in &map.entries {
@@ -27,11 +30,15 @@ pub(super) fn named_volumes(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<St
         };
         let Some(name) = fields.and_then(|fields| fields.get("name")) else {
             let problem = Problem::new(entry.key_place, format!("`{key}` writes no `name` out"));
-            reader.problems.push(problem.hint(format!("for example `name: lem-{}`", entry.key)));
+            reader
+                .problems
+                .push(problem.hint(format!("for example `name: lem-{}`", entry.key)));
             continue;
         };
         let labels = fields.and_then(|fields| fields.get("labels"));
-        let labels = labels.and_then(|node| reader.pairs(node, "labels")).unwrap_or_default();
+        let labels = labels
+            .and_then(|node| reader.pairs(node, "labels"))
+            .unwrap_or_default();
         if let Some(name) = reader.text(name, "name") {
             volumes.insert(entry.key.clone(), NamedVolume { name, labels });
         }
@@ -64,7 +71,10 @@ fn short(
         [source, target] | [source, target, "rw"] => (*source, *target, false),
         [source, target, "ro"] => (*source, *target, true),
         _ => {
-            reader.problem(node, format!("`{text}` is not `source:target` with `:ro` or `:rw` after it"));
+            reader.problem(
+                node,
+                format!("`{text}` is not `source:target` with `:ro` or `:rw` after it"),
+            );
             return None;
         }
     };
@@ -73,7 +83,11 @@ fn short(
     } else {
         volume(reader, node, source, volumes)?
     };
-    Some(ServiceMount { source, target: target_path(reader, node, target)?, read_only })
+    Some(ServiceMount {
+        source,
+        target: target_path(reader, node, target)?,
+        read_only,
+    })
 }
 
 /// `{type, source, target, read_only}`.
@@ -91,12 +105,18 @@ fn long(
         }
     };
     let (kind, source, target) = (required("type"), required("source"), required("target"));
-    let read_only = map.get("read_only").and_then(|node| reader.boolean(node, "read_only")).unwrap_or(false);
+    let read_only = map
+        .get("read_only")
+        .and_then(|node| reader.boolean(node, "read_only"))
+        .unwrap_or(false);
     let source = match kind?.as_str() {
         "bind" => bind(reader, node, &source?)?,
         "volume" => volume(reader, node, &source?, volumes)?,
         "tmpfs" => {
-            reader.problem(node, "a tmpfs stands under the service's `tmpfs`, so that it can be `exec`");
+            reader.problem(
+                node,
+                "a tmpfs stands under the service's `tmpfs`, so that it can be `exec`",
+            );
             return None;
         }
         other => {
@@ -104,14 +124,23 @@ fn long(
             return None;
         }
     };
-    Some(ServiceMount { source, target: target_path(reader, node, &target?)?, read_only })
+    Some(ServiceMount {
+        source,
+        target: target_path(reader, node, &target?)?,
+        read_only,
+    })
 }
 
 fn bind(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<MountSource> {
     let absolute = absolute(path).map(MountSource::Bind);
     if absolute.is_none() {
-        let problem = Problem::new(node.place, format!("the host path `{path}` is not absolute"));
-        reader.problems.push(problem.hint("write it from `/`, or as a variable of `.env`"));
+        let problem = Problem::new(
+            node.place,
+            format!("the host path `{path}` is not absolute"),
+        );
+        reader
+            .problems
+            .push(problem.hint("write it from `/`, or as a variable of `.env`"));
     }
     absolute
 }
@@ -124,8 +153,13 @@ fn volume(
 ) -> Option<MountSource> {
     let volume = volumes.get(key).cloned().map(MountSource::Volume);
     if volume.is_none() {
-        let problem = Problem::new(node.place, format!("there is no volume `{key}` in the file's `volumes`"));
-        reader.problems.push(problem.hint(format!("add it: volumes: {{{key}: {{name: lem-{key}}}}}")));
+        let problem = Problem::new(
+            node.place,
+            format!("there is no volume `{key}` in the file's `volumes`"),
+        );
+        reader
+            .problems
+            .push(problem.hint(format!("add it: volumes: {{{key}: {{name: lem-{key}}}}}")));
     }
     volume
 }
@@ -133,7 +167,10 @@ fn volume(
 fn target_path(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<String> {
     let target = absolute(path);
     if target.is_none() {
-        reader.problem(node, format!("the path `{path}` in the container is not absolute"));
+        reader.problem(
+            node,
+            format!("the path `{path}` in the container is not absolute"),
+        );
     }
     target
 }

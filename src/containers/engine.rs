@@ -57,18 +57,18 @@ pub trait ContainerEngine: Send + Sync {
         id: &ContainerId,
     ) -> impl Future<Output = Result<Option<ContainerState>, EngineError>> + Send;
 
-    /// The last `lines` that PID 1 wrote, both streams together; at most 64 KiB.
-    fn logs(
-        &self,
-        id: &ContainerId,
-        lines: u32,
-    ) -> impl Future<Output = Result<String, EngineError>> + Send;
-
     /// All containers, running or not, that carry every one of these labels.
     fn list(
         &self,
         labels: &[(&str, &str)],
     ) -> impl Future<Output = Result<Vec<ContainerSummary>, EngineError>> + Send;
+
+    /// The last lines that PID 1 wrote, stdout and stderr as they came, at most 64 KiB. Untrusted text.
+    fn logs(
+        &self,
+        id: &ContainerId,
+        lines: u32,
+    ) -> impl Future<Output = Result<String, EngineError>> + Send;
 
     /// Starts a process in a running container, with its three streams open and the container's user.
     ///

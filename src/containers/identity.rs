@@ -31,7 +31,10 @@ mod tests {
     #[test]
     fn every_uid_has_one_entry() {
         for uid in [0, 1000] {
-            let lines = passwd_text(uid, 7).lines().filter(|line| line.split(':').nth(2) == Some(&uid.to_string())).count();
+            let lines = passwd_text(uid, 7)
+                .lines()
+                .filter(|line| line.split(':').nth(2) == Some(&uid.to_string()))
+                .count();
             assert_eq!(lines, 1, "{uid}");
         }
         assert!(passwd_text(1000, 7).contains("lem:x:1000:7:"));

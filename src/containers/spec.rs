@@ -24,7 +24,9 @@ pub enum SpecError {
     #[error("container {name} would run as {user}")]
     #[diagnostic(
         code(containers::root),
-        help("run lemctl as the user who measures and delete PUID and PGID from .env, or allow root by name: lemctl init --allow-root")
+        help(
+            "run lemctl as the user who measures and delete PUID and PGID from .env, or allow root by name: lemctl init --allow-root"
+        )
     )]
     Root {
         /// Name of the container.
@@ -58,14 +60,21 @@ impl ContainerSpec {
     pub fn new(service: &Service, overlay: &Overlay) -> Result<Self, SpecError> {
         let name = overlay.name.clone();
         let user = service.user.as_deref();
-        let root = user.is_none_or(|user| user.split(':').next().and_then(|uid| uid.parse().ok()) == Some(0_u32));
+        let root = user.is_none_or(|user| {
+            user.split(':').next().and_then(|uid| uid.parse().ok()) == Some(0_u32)
+        });
         if root && service.environment.get(ALLOW_ROOT).map(String::as_str) != Some("1") {
-            let user = user.map_or("the image's own user".to_owned(), |user| format!("root ({user})"));
+            let user = user.map_or("the image's own user".to_owned(), |user| {
+                format!("root ({user})")
+            });
             return Err(SpecError::Root { name, user });
         }
         match misfit(service, overlay) {
             Some(problem) => Err(SpecError::Misfit { name, problem }),
-            None => Ok(Self { service: service.clone(), overlay: overlay.clone() }),
+            None => Ok(Self {
+                service: service.clone(),
+                overlay: overlay.clone(),
+            }),
         }
     }
 
@@ -91,24 +100,45 @@ fn misfit(service: &Service, overlay: &Overlay) -> Option<String> {
     if let Some(mount) = mounts.iter().find(|mount| !mount.source.is_absolute()) {
         return Some(format!("the host path {} is not absolute", mount.source));
     }
-    let claimed = service.mounts.iter().map(|mount| &mount.target).chain(service.tmpfs.keys());
+    let claimed = service
+        .mounts
+        .iter()
+        .map(|mount| &mount.target)
+        .chain(service.tmpfs.keys());
     for target in claimed {
-        if let Some(ours) = mounts.iter().find(|mount| Utf8Path::new(target).starts_with(mount.target)) {
-            return Some(format!("the service mounts {target}, but {} is lemctl's", ours.target));
+        if let Some(ours) = mounts
+            .iter()
+            .find(|mount| Utf8Path::new(target).starts_with(mount.target))
+        {
+            return Some(format!(
+                "the service mounts {target}, but {} is lemctl's",
+                ours.target
+            ));
         }
     }
-    if let Some(label) = service.labels.keys().find(|label| label.starts_with(labels::PREFIX)) {
-        return Some(format!("the service sets the label {label}, but {}* is lemctl's", labels::PREFIX));
+    if let Some(label) = service
+        .labels
+        .keys()
+        .find(|label| label.starts_with(labels::PREFIX))
+    {
+        return Some(format!(
+            "the service sets the label {label}, but {}* is lemctl's",
+            labels::PREFIX
+        ));
     }
     if !overlay.gpus.is_empty() && service.gpus.is_none() {
-        return Some("GPUs are asked for, but the service reserves none under `deploy.resources`".to_owned());
+        return Some(
+            "GPUs are asked for, but the service reserves none under `deploy.resources`".to_owned(),
+        );
     }
     None
 }
 
 fn is_container_name(name: &str) -> bool {
     let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(valid)
+    name.len() > 1
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(valid)
 }
 
 #[cfg(test)]
@@ -117,7 +147,10 @@ mod tests {
     use crate::compose::{GpuReservation, GpuSelection, MountSource, ServiceMount};
 
     fn service() -> Service {
-        Service { user: Some("1000:1000".into()), ..Service::default() }
+        Service {
+            user: Some("1000:1000".into()),
+            ..Service::default()
+        }
     }
 
     fn overlay() -> Overlay {
@@ -134,9 +167,15 @@ mod tests {
     #[test]
     fn root_needs_its_name() {
         for user in [None, Some("0:0"), Some("0:1000"), Some("00:5")] {
-            let mut service = Service { user: user.map(Into::into), ..service() };
+            let mut service = Service {
+                user: user.map(Into::into),
+                ..service()
+            };
             let refused = ContainerSpec::new(&service, &overlay());
-            assert!(matches!(refused, Err(SpecError::Root { .. })), "{user:?}: {refused:?}");
+            assert!(
+                matches!(refused, Err(SpecError::Root { .. })),
+                "{user:?}: {refused:?}"
+            );
             service.environment.insert(ALLOW_ROOT.into(), "1".into());
             assert!(ContainerSpec::new(&service, &overlay()).is_ok());
         }
@@ -144,23 +183,39 @@ mod tests {
 
     #[test]
     fn what_is_the_overlays_cannot_be_claimed() {
-        let message = |service: &Service, overlay: &Overlay| match ContainerSpec::new(service, overlay) {
-            Err(error) => error.to_string(),
-            Ok(_) => String::new(),
-        };
+        let message =
+            |service: &Service, overlay: &Overlay| match ContainerSpec::new(service, overlay) {
+                Err(error) => error.to_string(),
+                Ok(_) => String::new(),
+            };
         assert_eq!(message(&service(), &overlay()), "");
 
         let mut claims = service();
-        for (target, refused) in [("/outbox/x", true), ("/run/lem", true), ("/etc/passwd", true), ("/outbox2", false)] {
+        for (target, refused) in [
+            ("/outbox/x", true),
+            ("/run/lem", true),
+            ("/etc/passwd", true),
+            ("/outbox2", false),
+        ] {
             let source = MountSource::Bind("/x".into());
-            claims.mounts = vec![ServiceMount { source, target: target.into(), read_only: false }];
-            assert_eq!(message(&claims, &overlay()).contains("is lemctl's"), refused, "{target}");
+            claims.mounts = vec![ServiceMount {
+                source,
+                target: target.into(),
+                read_only: false,
+            }];
+            assert_eq!(
+                message(&claims, &overlay()).contains("is lemctl's"),
+                refused,
+                "{target}"
+            );
         }
         let mut claims = service();
         claims.tmpfs.insert("/run/lem".into(), String::new());
         assert!(message(&claims, &overlay()).contains("/run/lem is lemctl's"));
         let mut claims = service();
-        claims.labels.insert("org.lemctl.campaign".into(), "x".into());
+        claims
+            .labels
+            .insert("org.lemctl.campaign".into(), "x".into());
         assert!(message(&claims, &overlay()).contains("org.lemctl.campaign"));
     }
 
@@ -172,12 +227,24 @@ mod tests {
             ContainerSpec::new(service, &overlay).is_err()
         };
         for name in ["", "x", "-x", "a/b", "a b"] {
-            assert!(refused(&service(), &|overlay| overlay.name = name.into()), "{name}");
+            assert!(
+                refused(&service(), &|overlay| overlay.name = name.into()),
+                "{name}"
+            );
         }
         assert!(refused(&service(), &|overlay| overlay.outbox = "relative".into()));
         let gpu = |overlay: &mut Overlay| overlay.gpus = vec!["GPU-1".into()];
         assert!(refused(&service(), &gpu));
-        let reserved = GpuReservation { devices: GpuSelection::All, capabilities: vec!["gpu".into()] };
-        assert!(!refused(&Service { gpus: Some(reserved), ..service() }, &gpu));
+        let reserved = GpuReservation {
+            devices: GpuSelection::All,
+            capabilities: vec!["gpu".into()],
+        };
+        assert!(!refused(
+            &Service {
+                gpus: Some(reserved),
+                ..service()
+            },
+            &gpu
+        ));
     }
 }

@@ -22,7 +22,11 @@ impl Lock {
         let path: Utf8PathBuf = folder.join("lock");
         let io = |action, path: &Utf8Path| {
             let path = path.to_owned();
-            move |source| JournalError::Io { action, path, source }
+            move |source| JournalError::Io {
+                action,
+                path,
+                source,
+            }
         };
         let mut file = File::options()
             .read(true)
@@ -36,7 +40,10 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 let _ = file.take(32).read_to_string(&mut text);
-                return Err(JournalError::Locked { path, pid: text.trim().parse().ok() });
+                return Err(JournalError::Locked {
+                    path,
+                    pid: text.trim().parse().ok(),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(io("lock", &path)(source)),
         }

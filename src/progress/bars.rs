@@ -29,10 +29,17 @@ impl Bars {
         let lines = MultiProgress::new();
         let campaign = lines.add(ProgressBar::new(0));
         let now = lines.add(ProgressBar::new_spinner());
-        campaign.set_style(style("[{bar:32}] {pos}/{len} runs  {elapsed} so far, about {eta} left  {msg}"));
+        campaign.set_style(style(
+            "[{bar:32}] {pos}/{len} runs  {elapsed} so far, about {eta} left  {msg}",
+        ));
         now.set_style(style("{spinner} {wide_msg}"));
         now.enable_steady_tick(Duration::from_millis(120));
-        Self { lines, campaign, now, running: String::new() }
+        Self {
+            lines,
+            campaign,
+            now,
+            running: String::new(),
+        }
     }
 }
 
@@ -44,8 +51,15 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn failures(tally: &Tally) -> String {
-    let bad = [(tally.rejected, "rejected"), (tally.failed, "failed"), (tally.skipped, "skipped")];
-    let words = bad.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    let bad = [
+        (tally.rejected, "rejected"),
+        (tally.failed, "failed"),
+        (tally.skipped, "skipped"),
+    ];
+    let words = bad
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"));
     words.collect::<Vec<_>>().join(", ")
 }
 
@@ -67,7 +81,8 @@ impl EventSink for Bars {
                 if let Event::StepStarted { step } = event {
                     self.now.set_message(step.clone());
                 }
-                self.campaign.set_position((plan.runs.len() - state.tally().due) as u64);
+                self.campaign
+                    .set_position((plan.runs.len() - state.tally().due) as u64);
                 self.campaign.set_message(failures(&state.tally()));
                 if let Event::SessionEnded {} = event {
                     self.now.finish_and_clear();
@@ -76,15 +91,23 @@ impl EventSink for Bars {
             }
             Notice::Phase { run, phase } => {
                 self.running = plan.runs[*run].id.clone();
-                self.now.set_message(format!("{}: {}", self.running, phase.word()));
+                self.now
+                    .set_message(format!("{}: {}", self.running, phase.word()));
             }
             Notice::GapLeft { seconds } => {
                 let left = words::duration(*seconds);
-                self.now.set_message(format!("{}: {}, {left} left", self.running, Phase::Gap.word()));
+                self.now.set_message(format!(
+                    "{}: {}, {left} left",
+                    self.running,
+                    Phase::Gap.word()
+                ));
             }
             Notice::Measured { completed_requests } => {
                 let word = Phase::Measure.word();
-                self.now.set_message(format!("{}: {word}, {completed_requests} requests", self.running));
+                self.now.set_message(format!(
+                    "{}: {word}, {completed_requests} requests",
+                    self.running
+                ));
             }
             Notice::Warning { message } => {
                 let _ = self.lines.println(format!("warning: {message}"));

@@ -6,39 +6,69 @@ use crate::plan::Plan;
 /// A line for an event; none for those that say nothing to a user.
 pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     Some(match event {
-        Event::CampaignCreated(campaign) => format!("campaign {} {}: {} runs", campaign.campaign, campaign.id, campaign.runs),
+        Event::CampaignCreated(campaign) => format!(
+            "campaign {} {}: {} runs",
+            campaign.campaign, campaign.id, campaign.runs
+        ),
         Event::SessionStarted { session, .. } if *session > 1 => {
-            format!("session {session}: {} of {} runs are done", plan.runs.len() - state.tally().due, plan.runs.len())
+            format!(
+                "session {session}: {} of {} runs are done",
+                plan.runs.len() - state.tally().due,
+                plan.runs.len()
+            )
         }
         Event::ChangesAccepted(campaign) => format!("changes accepted: {} runs now", campaign.runs),
-        Event::OverrideAccepted { differences } => format!("going on although: {}", differences.join("; ")),
-        Event::StepDone { step, detail } => match detail.get("name").and_then(|name| name.as_str()) {
+        Event::OverrideAccepted { differences } => {
+            format!("going on although: {}", differences.join("; "))
+        }
+        Event::StepDone { step, detail } => match detail.get("name").and_then(|name| name.as_str())
+        {
             Some(name) => format!("{step}: {name}"),
             None => step.clone(),
         },
         Event::StepFailed { step, cause } => format!("{step} FAILED: {cause}"),
-        Event::ContainerLost { backend, reason } => format!("container of {backend} lost: {reason}"),
+        Event::ContainerLost { backend, reason } => {
+            format!("container of {backend} lost: {reason}")
+        }
         Event::WorkerLost { backend, reason } => format!("worker of {backend} ended: {reason}"),
-        Event::AttemptEnded { run, attempt, verdict, figures, .. } => {
+        Event::AttemptEnded {
+            run,
+            attempt,
+            verdict,
+            figures,
+            ..
+        } => {
             let done = plan.runs.len() - state.tally().due;
-            let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+            let again = if *attempt > 1 {
+                format!(" (attempt {attempt})")
+            } else {
+                String::new()
+            };
             let what = match verdict {
                 Verdict::Failed { cause } | Verdict::Skipped { cause } => cause.to_string(),
-                Verdict::Rejected { reasons } => {
-                    reasons.iter().map(|reason| reason.message.as_str()).collect::<Vec<_>>().join("; ")
-                }
+                Verdict::Rejected { reasons } => reasons
+                    .iter()
+                    .map(|reason| reason.message.as_str())
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 Verdict::Accepted => figures
                     .get("output_tokens_per_second")
                     .map(|rate| format!("{rate:.1} tokens/s"))
                     .unwrap_or_default(),
             };
-            format!("[{done}/{}] {run}{again} {}: {what}", plan.runs.len(), verdict.word())
+            format!(
+                "[{done}/{}] {run}{again} {}: {what}",
+                plan.runs.len(),
+                verdict.word()
+            )
         }
         Event::AttemptInterrupted { run, .. } => format!("{run} interrupted"),
         Event::RunSkipped { run, cause } => format!("{run} skipped: {cause}"),
         Event::ResultLost { run, reason } => format!("{run} is due again: {reason}"),
         Event::RunsReopened { runs } => format!("{} runs reopened", runs.len()),
-        Event::BreakerOpened { cause } => format!("stopping: too many environment failures, the last: {cause}"),
+        Event::BreakerOpened { cause } => {
+            format!("stopping: too many environment failures, the last: {cause}")
+        }
         Event::StopRequested { reason } => format!("stopping: {reason}"),
         Event::Sealed { manifest_sha256 } => format!("sealed: manifest SHA-256 {manifest_sha256}"),
         Event::SessionStarted { .. }

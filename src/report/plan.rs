@@ -100,10 +100,22 @@ pub fn plan_view(campaign: &Campaign, expansion: &Expansion, plan: &Plan) -> Pla
     let mut by_rule = BTreeMap::new();
     let mut told = Vec::new();
     for pruned in &expansion.pruned {
-        let PrunedPoint { backend, settings, rule, message, source } = campaign.describe(pruned);
+        let PrunedPoint {
+            backend,
+            settings,
+            rule,
+            message,
+            source,
+        } = campaign.describe(pruned);
         *by_rule.entry(rule.clone()).or_default() += 1;
         if told.len() < MAX_TOLD {
-            told.push(PrunedPointView { backend, settings, rule, message, source });
+            told.push(PrunedPointView {
+                backend,
+                settings,
+                rule,
+                message,
+                source,
+            });
         }
     }
     let steps = plan.graph.node_indices().map(|node| {
@@ -117,7 +129,10 @@ pub fn plan_view(campaign: &Campaign, expansion: &Expansion, plan: &Plan) -> Pla
         StepView {
             id: plan.step_id(&plan.graph[node]),
             step: plan.graph[node].clone(),
-            needs: needs.into_iter().map(|need| plan.step_id(&plan.graph[need])).collect(),
+            needs: needs
+                .into_iter()
+                .map(|need| plan.step_id(&plan.graph[need]))
+                .collect(),
         }
     });
     let experiments = plan.experiments.iter().map(|experiment| ExperimentView {
@@ -125,7 +140,11 @@ pub fn plan_view(campaign: &Campaign, expansion: &Expansion, plan: &Plan) -> Pla
         hash: experiment.hash.to_string(),
         engine_key: experiment.engine_key.to_string(),
         varying: experiment.varying.clone(),
-        aliases: experiment.aliases.iter().map(|point| campaign.settings(*point)).collect(),
+        aliases: experiment
+            .aliases
+            .iter()
+            .map(|point| campaign.settings(*point))
+            .collect(),
         config: experiment.canonical(),
     });
     let runs = plan.runs.iter().map(|run| RunView {
@@ -140,7 +159,11 @@ pub fn plan_view(campaign: &Campaign, expansion: &Expansion, plan: &Plan) -> Pla
         raw_points: expansion.raw_points,
         pruned_by_rule: by_rule,
         pruned: told,
-        duplicates: plan.experiments.iter().map(|experiment| experiment.aliases.len()).sum(),
+        duplicates: plan
+            .experiments
+            .iter()
+            .map(|experiment| experiment.aliases.len())
+            .sum(),
         experiments: experiments.collect(),
         runs: runs.collect(),
         steps: steps.collect(),
@@ -168,20 +191,43 @@ pub fn plan_text(view: &PlanView) -> String {
             let example = view.pruned.iter().find(|point| &point.rule == rule);
             let why = example.map_or("", |point| point.message.as_str());
             let _ = writeln!(out, "  {rule}: {count} ({why})");
-            for point in view.pruned.iter().filter(|point| &point.rule == rule).take(5) {
+            for point in view
+                .pruned
+                .iter()
+                .filter(|point| &point.rule == rule)
+                .take(5)
+            {
                 let _ = writeln!(out, "    {} {}", point.backend, settings(&point.settings));
             }
             if *count > 5 {
-                let _ = writeln!(out, "    … and {} more (--format json lists them)", count - 5);
+                let _ = writeln!(
+                    out,
+                    "    … and {} more (--format json lists them)",
+                    count - 5
+                );
             }
         }
         out.push('\n');
     }
     let rows = view.experiments.iter().map(|experiment| {
-        let same = experiment.aliases.iter().map(settings).collect::<Vec<_>>().join(" | ");
-        vec![experiment.id.clone(), settings(&experiment.varying), experiment.engine_key[..8].to_owned(), same]
+        let same = experiment
+            .aliases
+            .iter()
+            .map(settings)
+            .collect::<Vec<_>>()
+            .join(" | ");
+        vec![
+            experiment.id.clone(),
+            settings(&experiment.varying),
+            experiment.engine_key[..8].to_owned(),
+            same,
+        ]
     });
-    out.push_str(&table(&["experiment", "varying", "engine", "same as"], rows.collect(), usize::MAX));
+    out.push_str(&table(
+        &["experiment", "varying", "engine", "same as"],
+        rows.collect(),
+        usize::MAX,
+    ));
     out.push_str("\n\n");
     let rows = view.steps.iter().enumerate().map(|(number, step)| {
         let gap = match &step.step {

@@ -50,17 +50,35 @@ pub fn status_view(state: &State, live: bool) -> StatusView {
         let (status, why, result) = match state.status(run) {
             RunStatus::Due => ("due", None, None),
             RunStatus::Running if live => ("running", None, None),
-            RunStatus::Running => ("interrupted", Some("its session ended without a word".to_owned()), None),
-            RunStatus::Ended { verdict, result, .. } => {
-                (verdict.word(), reason(verdict), result.as_ref().map(|file| file.path.clone()))
-            }
+            RunStatus::Running => (
+                "interrupted",
+                Some("its session ended without a word".to_owned()),
+                None,
+            ),
+            RunStatus::Ended {
+                verdict, result, ..
+            } => (
+                verdict.word(),
+                reason(verdict),
+                result.as_ref().map(|file| file.path.clone()),
+            ),
         };
-        RunLine { run: plan.runs[run].id.clone(), status, attempts: state.attempts(run), why, result }
+        RunLine {
+            run: plan.runs[run].id.clone(),
+            status,
+            attempts: state.attempts(run),
+            why,
+            result,
+        }
     });
     let fingerprint = state.fingerprint();
     StatusView {
-        campaign: fingerprint.map(|found| found.campaign.clone()).unwrap_or_default(),
-        id: fingerprint.map(|found| found.id.clone()).unwrap_or_default(),
+        campaign: fingerprint
+            .map(|found| found.campaign.clone())
+            .unwrap_or_default(),
+        id: fingerprint
+            .map(|found| found.id.clone())
+            .unwrap_or_default(),
         sealed: state.sealed().is_some(),
         sessions: state.session(),
         ended_in_order: !state.session_open(),
@@ -72,7 +90,13 @@ pub fn status_view(state: &State, live: bool) -> StatusView {
 /// A state as text.
 #[must_use]
 pub fn status_text(view: &StatusView) -> String {
-    let Tally { due, accepted, rejected, failed, skipped } = view.tally;
+    let Tally {
+        due,
+        accepted,
+        rejected,
+        failed,
+        skipped,
+    } = view.tally;
     let state = match (view.sealed, view.ended_in_order) {
         (true, _) => "sealed",
         (false, true) => "open",
@@ -94,7 +118,11 @@ pub fn status_text(view: &StatusView) -> String {
             run.why.clone().unwrap_or_default(),
         ]
     });
-    out.push_str(&table(&["run", "status", "attempts", "why"], rows.collect(), usize::MAX));
+    out.push_str(&table(
+        &["run", "status", "attempts", "why"],
+        rows.collect(),
+        usize::MAX,
+    ));
     out
 }
 
@@ -102,7 +130,9 @@ fn reason(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Accepted => None,
         Verdict::Rejected { reasons } => {
-            let words = reasons.iter().map(|reason| format!("{}: {}", reason.code, reason.message));
+            let words = reasons
+                .iter()
+                .map(|reason| format!("{}: {}", reason.code, reason.message));
             Some(words.collect::<Vec<_>>().join("; "))
         }
         Verdict::Failed { cause } | Verdict::Skipped { cause } => Some(cause.to_string()),
@@ -120,14 +150,25 @@ pub fn why(state: &State, run: usize, lost: Option<&str>) -> String {
         (RunStatus::Due, _) if state.attempts(run) == 0 => "due: it was never tried".to_owned(),
         (RunStatus::Due, _) => "due: its last attempt gave no result that stands".to_owned(),
         (RunStatus::Running, _) => "due: its attempt did not end, or is running now".to_owned(),
-        (RunStatus::Ended { .. }, Some(lost)) => format!("stale: {lost}; the next resume measures it again"),
+        (RunStatus::Ended { .. }, Some(lost)) => {
+            format!("stale: {lost}; the next resume measures it again")
+        }
         (RunStatus::Ended { verdict, .. }, None) => {
-            let reason = reason(verdict).map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("done: {}{reason}; its files are what the journal cites", verdict.word())
+            let reason = reason(verdict)
+                .map(|reason| format!(" ({reason})"))
+                .unwrap_or_default();
+            format!(
+                "done: {}{reason}; its files are what the journal cites",
+                verdict.word()
+            )
         }
     };
     let _ = writeln!(out, "  {standing}");
-    let _ = writeln!(out, "  experiment {} of hash {}", experiment.id, experiment.hash);
+    let _ = writeln!(
+        out,
+        "  experiment {} of hash {}",
+        experiment.id, experiment.hash
+    );
     for (index, ended) in state.history(run).enumerate() {
         let number = index + 1;
         match ended {
@@ -135,7 +176,9 @@ pub fn why(state: &State, run: usize, lost: Option<&str>) -> String {
                 let _ = writeln!(out, "  attempt {number}: interrupted, or still open");
             }
             Some((verdict, result)) => {
-                let reason = reason(verdict).map(|reason| format!(": {reason}")).unwrap_or_default();
+                let reason = reason(verdict)
+                    .map(|reason| format!(": {reason}"))
+                    .unwrap_or_default();
                 let _ = writeln!(out, "  attempt {number}: {}{reason}", verdict.word());
                 if let Some(result) = result {
                     let _ = writeln!(out, "    {} (SHA-256 {})", result.path, result.sha256);

@@ -19,11 +19,23 @@ pub fn summary_text(manifest: &Manifest) -> String {
     let mut header = vec!["experiment", "runs"];
     header.extend(COLUMNS.iter().map(|(heading, _, _)| *heading));
     let rows = manifest.experiments.iter().map(|experiment| {
-        let of = manifest.runs.iter().filter(|run| run.experiment == experiment.id).count();
-        let accepted = experiment.figures.get(COLUMNS[0].1).map_or(0, |summary| summary.n);
+        let of = manifest
+            .runs
+            .iter()
+            .filter(|run| run.experiment == experiment.id)
+            .count();
+        let accepted = experiment
+            .figures
+            .get(COLUMNS[0].1)
+            .map_or(0, |summary| summary.n);
         let mut row = vec![experiment.id.clone(), format!("{accepted}/{of}")];
         for (_, name, decimals) in COLUMNS {
-            row.push(experiment.figures.get(name).map_or_else(|| "-".to_owned(), |figure| cell(figure, decimals)));
+            row.push(
+                experiment
+                    .figures
+                    .get(name)
+                    .map_or_else(|| "-".to_owned(), |figure| cell(figure, decimals)),
+            );
         }
         row
     });
@@ -43,7 +55,27 @@ mod tests {
 
     #[test]
     fn a_spread_is_shown_only_where_there_is_one() {
-        assert_eq!(cell(&Summary { n: 2, mean: 12.345, sd: Some(0.5) }, 2), "12.35 ±0.50");
-        assert_eq!(cell(&Summary { n: 1, mean: 12.0, sd: None }, 1), "12.0");
+        assert_eq!(
+            cell(
+                &Summary {
+                    n: 2,
+                    mean: 12.345,
+                    sd: Some(0.5)
+                },
+                2
+            ),
+            "12.35 ±0.50"
+        );
+        assert_eq!(
+            cell(
+                &Summary {
+                    n: 1,
+                    mean: 12.0,
+                    sd: None
+                },
+                1
+            ),
+            "12.0"
+        );
     }
 }

@@ -41,7 +41,9 @@ async fn ask<E: ContainerEngine, T: DeserializeOwned>(
     command: &str,
 ) -> Result<T, EngineError> {
     let what = || format!("{AGENT} {command} in container {container}");
-    let mut session = engine.exec(container, &[AGENT.to_owned(), command.to_owned()]).await?;
+    let mut session = engine
+        .exec(container, &[AGENT.to_owned(), command.to_owned()])
+        .await?;
     let mut said = Vec::new();
     let mut complaint = Vec::new();
     let read = async {
@@ -57,10 +59,22 @@ async fn ask<E: ContainerEngine, T: DeserializeOwned>(
     };
     match tokio::time::timeout(LIMIT, read).await {
         Ok(result) => result?,
-        Err(_) => return Err(EngineError::TimedOut { what: what(), seconds: LIMIT.as_secs() }),
+        Err(_) => {
+            return Err(EngineError::TimedOut {
+                what: what(),
+                seconds: LIMIT.as_secs(),
+            });
+        }
     }
     serde_json::from_slice(&said).map_err(|_| {
-        let text = if complaint.is_empty() { &said } else { &complaint };
-        EngineError::Broken { what: what(), message: crate::worker::printable(text) }
+        let text = if complaint.is_empty() {
+            &said
+        } else {
+            &complaint
+        };
+        EngineError::Broken {
+            what: what(),
+            message: crate::worker::printable(text),
+        }
     })
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use lem_protocol::{Event as WorkerEvent, Measure, Outcome, Parameters, Record, Request, Work};
 
+use super::RunnerError;
 use super::engines::{seconds, unexpected};
 use super::session::Runner;
-use super::RunnerError;
 use crate::campaign::Experiment;
 use crate::containers::ContainerEngine;
 use crate::energy::{Convergence, Iteration, WarmupRule, WindowFigures, window_figures};
-use crate::manifest::WarmupNote;
 use crate::execution::{Blame, Cause, Event, Figures, Notice, Phase, Verdict};
+use crate::manifest::WarmupNote;
 use crate::store::StoreError;
 use crate::worker::{Collected, Expected, Reply, WorkerError, check, collect};
 
@@ -51,7 +51,10 @@ impl<E: ContainerEngine> Runner<E> {
     pub(super) async fn measure(&mut self, run: usize) -> Result<(), RunnerError> {
         let id = self.opened.planned.plan.runs[run].id.clone();
         let attempt = self.opened.state.attempts(run) + 1;
-        self.record(Event::AttemptStarted { run: id.clone(), attempt })?;
+        self.record(Event::AttemptStarted {
+            run: id.clone(),
+            attempt,
+        })?;
         let name = format!("{id}.a{attempt}");
         let outcome = self.attempt(run, &name).await;
         let backend = self.opened.planned.plan.experiment_of(run).backend.clone();
@@ -59,16 +62,30 @@ impl<E: ContainerEngine> Runner<E> {
             Ok(measured) => {
                 self.phase(run, Phase::Store);
                 let (verdict, result, figures) = self.store(run, attempt, measured)?;
-                self.record(Event::AttemptEnded { run: id, attempt, verdict, result: Some(result), figures })
+                self.record(Event::AttemptEnded {
+                    run: id,
+                    attempt,
+                    verdict,
+                    result: Some(result),
+                    figures,
+                })
             }
             Err(Halt::Interrupted) => {
                 self.record(Event::AttemptInterrupted { run: id, attempt })?;
                 self.end_worker(&backend, "a stop was asked for").await
             }
             Err(Halt::Failed { cause, keep_worker }) => {
-                let verdict = Verdict::Failed { cause: cause.clone() };
+                let verdict = Verdict::Failed {
+                    cause: cause.clone(),
+                };
                 let figures = Figures::new();
-                self.record(Event::AttemptEnded { run: id, attempt, verdict, result: None, figures })?;
+                self.record(Event::AttemptEnded {
+                    run: id,
+                    attempt,
+                    verdict,
+                    result: None,
+                    figures,
+                })?;
                 if cause.code == "container_lost" {
                     self.drop_container(&backend, &cause.message).await?;
                 } else if !keep_worker {
@@ -108,7 +125,13 @@ impl<E: ContainerEngine> Runner<E> {
             cause: invalid("its window is empty"),
             keep_worker: false,
         })?;
-        Ok(Measured { collected, record, figures, gap_seconds, warmup })
+        Ok(Measured {
+            collected,
+            record,
+            figures,
+            gap_seconds,
+            warmup,
+        })
     }
 
     /// Waits, telling how long is left.
@@ -119,7 +142,9 @@ impl<E: ContainerEngine> Runner<E> {
             if left.is_zero() {
                 return Ok(());
             }
-            self.tell(&Notice::GapLeft { seconds: left.as_secs_f64() });
+            self.tell(&Notice::GapLeft {
+                seconds: left.as_secs_f64(),
+            });
             tokio::select! {
                 () = self.setting.stop.wait() => return Err(Halt::Interrupted),
                 () = tokio::time::sleep(left.min(Duration::from_secs(1))) => {}
@@ -127,7 +152,12 @@ impl<E: ContainerEngine> Runner<E> {
         }
     }
 
-    async fn warm_up(&mut self, experiment: &Experiment, name: &str, work: &Work) -> Result<WarmupNote, Halt> {
+    async fn warm_up(
+        &mut self,
+        experiment: &Experiment,
+        name: &str,
+        work: &Work,
+    ) -> Result<WarmupNote, Halt> {
         let campaign = self.opened.planned.campaign.clone();
         let policy = &campaign.warmup;
         let rule = WarmupRule {
@@ -138,11 +168,29 @@ impl<E: ContainerEngine> Runner<E> {
         let limit = seconds(campaign.execution.timeouts.warmup_seconds);
         let mut series = Vec::new();
         loop {
-            let outcome = self.converse(experiment, name, Request::Warmup(work.clone()), limit, false).await?.0;
-            let Outcome::Warmup { output_tokens, elapsed_ns } = outcome else {
-                return Err(self.failed(experiment, &unexpected("warmup", &outcome)).await);
+            let outcome = self
+                .converse(
+                    experiment,
+                    name,
+                    Request::Warmup(work.clone()),
+                    limit,
+                    false,
+                )
+                .await?
+                .0;
+            let Outcome::Warmup {
+                output_tokens,
+                elapsed_ns,
+            } = outcome
+            else {
+                return Err(self
+                    .failed(experiment, &unexpected("warmup", &outcome))
+                    .await);
             };
-            series.push(Iteration { output_tokens, elapsed_ns });
+            series.push(Iteration {
+                output_tokens,
+                elapsed_ns,
+            });
             match rule.judge(&series) {
                 Convergence::NotYet => {}
                 ended => return Ok(WarmupNote { ended, series }),
@@ -158,25 +206,49 @@ impl<E: ContainerEngine> Runner<E> {
         work: Work,
     ) -> Result<(Collected, Record), Halt> {
         let workload = &experiment.workload;
-        let extra = self.opened.planned.campaign.execution.timeouts.measure_seconds;
+        let extra = self
+            .opened
+            .planned
+            .campaign
+            .execution
+            .timeouts
+            .measure_seconds;
         let limit = seconds(workload.measure.min_seconds + extra);
         let digest = work.workload.clone();
-        let request = Request::Measure(Measure { work, measure: workload.measure });
-        let (outcome, go_ns) = self.converse(experiment, name, request, limit, true).await?;
+        let request = Request::Measure(Measure {
+            work,
+            measure: workload.measure,
+        });
+        let (outcome, go_ns) = self
+            .converse(experiment, name, request, limit, true)
+            .await?;
         let done_ns = self.setting.clock.monotonic_ns();
         let Outcome::Measure { sha256, .. } = outcome else {
-            return Err(self.failed(experiment, &unexpected("measure", &outcome)).await);
+            return Err(self
+                .failed(experiment, &unexpected("measure", &outcome))
+                .await);
         };
-        let broken = |what: String| Halt::Failed { cause: invalid(what), keep_worker: false };
+        let broken = |what: String| Halt::Failed {
+            cause: invalid(what),
+            keep_worker: false,
+        };
         let Some(running) = self.containers.get(&experiment.backend) else {
             return Err(broken("its container is gone".to_owned()));
         };
-        let collected = collect(&running.live.outbox, name).map_err(|error| broken(error.to_string()))?;
+        let collected =
+            collect(&running.live.outbox, name).map_err(|error| broken(error.to_string()))?;
         if collected.sha256.to_string() != sha256 {
-            return Err(broken(format!("its SHA-256 is {}, the worker said {sha256}", collected.sha256)));
+            return Err(broken(format!(
+                "its SHA-256 is {}, the worker said {sha256}",
+                collected.sha256
+            )));
         }
-        let requested: Parameters =
-            experiment.engine.iter().chain(&experiment.request).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let requested: Parameters = experiment
+            .engine
+            .iter()
+            .chain(&experiment.request)
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         let expected = Expected {
             attempt: name,
             backend: &experiment.backend,
@@ -204,7 +276,10 @@ impl<E: ContainerEngine> Runner<E> {
     ) -> Result<(Outcome, u64), Halt> {
         let Some(loaded) = &mut self.engine else {
             let cause = Cause::new(Blame::Worker, "worker_gone", "there is no worker");
-            return Err(Halt::Failed { cause, keep_worker: false });
+            return Err(Halt::Failed {
+                cause,
+                keep_worker: false,
+            });
         };
         let setting = &mut self.setting;
         let (state, plan) = (&self.opened.state, &self.opened.planned.plan);
@@ -212,7 +287,9 @@ impl<E: ContainerEngine> Runner<E> {
         let sinks = &mut setting.sinks;
         let mut watch = |event: &WorkerEvent| {
             if let WorkerEvent::Progress { completed_requests } = event {
-                let notice = Notice::Measured { completed_requests: *completed_requests };
+                let notice = Notice::Measured {
+                    completed_requests: *completed_requests,
+                };
                 for sink in sinks.iter_mut() {
                     sink.notice(plan, state, &notice);
                 }
@@ -230,7 +307,9 @@ impl<E: ContainerEngine> Runner<E> {
                         loaded.worker.send(Some(name), Request::Go {}).await?;
                     }
                     Reply::Ready => {
-                        return Err(WorkerError::Protocol { what: "`ready` where none belongs".to_owned() });
+                        return Err(WorkerError::Protocol {
+                            what: "`ready` where none belongs".to_owned(),
+                        });
                     }
                 }
             }
@@ -246,15 +325,24 @@ impl<E: ContainerEngine> Runner<E> {
     }
 
     async fn failed(&self, experiment: &Experiment, error: &WorkerError) -> Halt {
-        let worker_id = self.engine.as_ref().map(|loaded| loaded.worker_id.as_str()).unwrap_or_default();
+        let worker_id = self
+            .engine
+            .as_ref()
+            .map(|loaded| loaded.worker_id.as_str())
+            .unwrap_or_default();
         let cause = self.explain(&experiment.backend, worker_id, error).await;
         // A worker that refused a config is as good as before; any other is not trusted again.
-        let keep_worker = cause.blame == Blame::Config && matches!(error, WorkerError::Refused { .. });
+        let keep_worker =
+            cause.blame == Blame::Config && matches!(error, WorkerError::Refused { .. });
         Halt::Failed { cause, keep_worker }
     }
 }
 
 fn invalid(what: impl Into<String>) -> Cause {
     let what = what.into();
-    Cause::new(Blame::Worker, "record_invalid", format!("the worker's record does not hold: {what}"))
+    Cause::new(
+        Blame::Worker,
+        "record_invalid",
+        format!("the worker's record does not hold: {what}"),
+    )
 }

@@ -42,16 +42,28 @@ impl<E: ContainerEngine> Runner<E> {
     /// The image is there and is the one that the session began with.
     pub(super) async fn ensure_image(&mut self, backend: &str) -> Result<Value, Cause> {
         let reference = self.setting.services[backend].image.clone();
-        let found = self.setting.engine.image(&reference).await.map_err(|error| engine_cause(&error))?;
+        let found = self
+            .setting
+            .engine
+            .image(&reference)
+            .await
+            .map_err(|error| engine_cause(&error))?;
         let Some(image) = found else {
-            return Err(environment("image_missing", format!("image {reference} is not on this machine"))
-                .hint(format!("lemctl images build {backend}")));
+            return Err(environment(
+                "image_missing",
+                format!("image {reference} is not on this machine"),
+            )
+            .hint(format!("lemctl images build {backend}")));
         };
         if let Some(known) = self.setting.images.get(backend)
             && known.id != image.id
         {
-            let message = format!("{reference} was {} when the session began and is {} now", known.id, image.id);
-            return Err(environment("image_moved", message).hint("do not build images while a campaign runs"));
+            let message = format!(
+                "{reference} was {} when the session began and is {} now",
+                known.id, image.id
+            );
+            return Err(environment("image_moved", message)
+                .hint("do not build images while a campaign runs"));
         }
         Ok(serde_json::to_value(image).unwrap_or_default())
     }
@@ -63,7 +75,11 @@ impl<E: ContainerEngine> Runner<E> {
         let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
         if let Some(old) = self.containers.remove(backend) {
             self.lease.release(&old.live.control);
-            self.setting.engine.remove(&old.id).await.map_err(|error| engine_cause(&error))?;
+            self.setting
+                .engine
+                .remove(&old.id)
+                .await
+                .map_err(|error| engine_cause(&error))?;
         }
         let live = Live::make(&folders, backend, uid, gid).map_err(disk)?;
         self.lease.hold(&live.control).map_err(disk)?;
@@ -78,15 +94,33 @@ impl<E: ContainerEngine> Runner<E> {
         let spec = ContainerSpec::new(&self.setting.services[backend], &overlay)
             .map_err(|error| environment("container_spec", error.to_string()))?;
         let engine = &self.setting.engine;
-        let id = engine.create(&spec).await.map_err(|error| engine_cause(&error))?;
-        self.containers.insert(backend.to_owned(), Running { id: id.clone(), live });
-        engine.start(&id).await.map_err(|error| engine_cause(&error))?;
-        let state = engine.inspect(&id).await.map_err(|error| engine_cause(&error))?;
+        let id = engine
+            .create(&spec)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        self.containers.insert(
+            backend.to_owned(),
+            Running {
+                id: id.clone(),
+                live,
+            },
+        );
+        engine
+            .start(&id)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        let state = engine
+            .inspect(&id)
+            .await
+            .map_err(|error| engine_cause(&error))?;
         let image = state.map(|state| state.image_id).unwrap_or_default();
         if let Some(known) = self.setting.images.get(backend)
             && known.id != image
         {
-            let message = format!("the container was made from {image}, the session began with {}", known.id);
+            let message = format!(
+                "the container was made from {image}, the session began with {}",
+                known.id
+            );
             return Err(environment("image_moved", message));
         }
         Ok(serde_json::json!({ "container": id, "name": overlay.name, "image": image }))
@@ -117,10 +151,18 @@ impl<E: ContainerEngine> Runner<E> {
             Ok(report) => report,
             Err(error) => return Err(self.why_no_probe(backend, &error).await),
         };
-        let wrong = deviations(&report, self.setting.identity, now, &self.setting.host.boot_id);
+        let wrong = deviations(
+            &report,
+            self.setting.identity,
+            now,
+            &self.setting.host.boot_id,
+        );
         if !wrong.is_empty() {
-            return Err(environment("container_probe", format!("the container is not as asked: {}", wrong.join("; ")))
-                .hint("lemctl check"));
+            return Err(environment(
+                "container_probe",
+                format!("the container is not as asked: {}", wrong.join("; ")),
+            )
+            .hint("lemctl check"));
         }
         Ok(serde_json::to_value(report).unwrap_or_default())
     }
@@ -132,10 +174,17 @@ impl<E: ContainerEngine> Runner<E> {
             Ok(Some(state)) if !state.running => {
                 let log = self.setting.engine.logs(id, 20).await.unwrap_or_default();
                 let refused = state.exit_code == Some(i64::from(AGENT_REFUSED));
-                let code = if refused { "agent_refused" } else { "container_ended" };
+                let code = if refused {
+                    "agent_refused"
+                } else {
+                    "container_ended"
+                };
                 let said = crate::worker::printable(log.trim().as_bytes());
                 let exit = state.exit_code.unwrap_or(-1);
-                environment(code, format!("container {id} ended with exit code {exit}: {said}"))
+                environment(
+                    code,
+                    format!("container {id} ended with exit code {exit}: {said}"),
+                )
             }
             _ => engine_cause(error),
         }
@@ -143,15 +192,24 @@ impl<E: ContainerEngine> Runner<E> {
 
     /// Stops and removes the container, whatever state it is in.
     pub(super) async fn stop_container(&mut self, backend: &str) -> Result<Value, Cause> {
-        if self.engine.as_ref().is_some_and(|loaded| loaded.backend == backend) {
+        if self
+            .engine
+            .as_ref()
+            .is_some_and(|loaded| loaded.backend == backend)
+        {
             self.engine = None;
         }
-        let Some(running) = self.containers.remove(backend) else { return Ok(Value::Null) };
+        let Some(running) = self.containers.remove(backend) else {
+            return Ok(Value::Null);
+        };
         self.lease.release(&running.live.control);
         let engine = &self.setting.engine;
         // A container that will not stop is removed by force; only that must work.
         let _ = engine.stop(&running.id, STOP_GRACE).await;
-        engine.remove(&running.id).await.map_err(|error| engine_cause(&error))?;
+        engine
+            .remove(&running.id)
+            .await
+            .map_err(|error| engine_cause(&error))?;
         live::remove(&self.opened.folders.live().join(backend))
             .map_err(|error| environment("disk", error.to_string()))?;
         Ok(Value::Null)
@@ -159,38 +217,64 @@ impl<E: ContainerEngine> Runner<E> {
 
     /// Ends whatever runs in the container but PID 1; if that does not work, removes the container.
     /// Journals what was lost.
-    pub(super) async fn end_worker(&mut self, backend: &str, reason: &str) -> Result<(), super::RunnerError> {
+    pub(super) async fn end_worker(
+        &mut self,
+        backend: &str,
+        reason: &str,
+    ) -> Result<(), super::RunnerError> {
         self.engine = None;
-        let Some(running) = self.containers.get(backend) else { return Ok(()) };
+        let Some(running) = self.containers.get(backend) else {
+            return Ok(());
+        };
         let id = running.id.clone();
         let swept = agent::sweep(&self.setting.engine, &id).await;
         if swept.is_ok_and(|report| report.left == 0) {
-            return self.record(Event::WorkerLost { backend: backend.to_owned(), reason: reason.to_owned() });
+            return self.record(Event::WorkerLost {
+                backend: backend.to_owned(),
+                reason: reason.to_owned(),
+            });
         }
         self.drop_container(backend, reason).await
     }
 
     /// Removes a container that can no longer be used. Journals the loss.
-    pub(super) async fn drop_container(&mut self, backend: &str, reason: &str) -> Result<(), super::RunnerError> {
+    pub(super) async fn drop_container(
+        &mut self,
+        backend: &str,
+        reason: &str,
+    ) -> Result<(), super::RunnerError> {
         self.engine = None;
         if let Some(running) = self.containers.remove(backend) {
             self.lease.release(&running.live.control);
             if let Err(error) = self.setting.engine.remove(&running.id).await {
-                self.warn(format!("container {} could not be removed: {error}", running.id));
+                self.warn(format!(
+                    "container {} could not be removed: {error}",
+                    running.id
+                ));
             }
         }
-        self.record(Event::ContainerLost { backend: backend.to_owned(), reason: reason.to_owned() })
+        self.record(Event::ContainerLost {
+            backend: backend.to_owned(),
+            reason: reason.to_owned(),
+        })
     }
 
     /// Whether the backend's container still runs.
     pub(super) async fn container_runs(&self, backend: &str) -> bool {
-        let Some(running) = self.containers.get(backend) else { return false };
+        let Some(running) = self.containers.get(backend) else {
+            return false;
+        };
         matches!(self.setting.engine.inspect(&running.id).await, Ok(Some(state)) if state.running && !state.paused)
     }
 }
 
 /// What a probe found otherwise than it must be.
-fn deviations(report: &ProbeReport, identity: session::Identity, now_ns: u64, boot_id: &str) -> Vec<String> {
+fn deviations(
+    report: &ProbeReport,
+    identity: session::Identity,
+    now_ns: u64,
+    boot_id: &str,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut want = |holds: bool, what: String| {
         if !holds {
@@ -199,19 +283,40 @@ fn deviations(report: &ProbeReport, identity: session::Identity, now_ns: u64, bo
     };
     want(
         (report.uid, report.gid) == (identity.uid, identity.gid),
-        format!("it runs as {}:{}, not {}:{}", report.uid, report.gid, identity.uid, identity.gid),
+        format!(
+            "it runs as {}:{}, not {}:{}",
+            report.uid, report.gid, identity.uid, identity.gid
+        ),
     );
     let capabilities = u64::from_str_radix(&report.cap_eff, 16);
-    want(capabilities == Ok(0), format!("it has capabilities {}", report.cap_eff));
+    want(
+        capabilities == Ok(0),
+        format!("it has capabilities {}", report.cap_eff),
+    );
     want(report.no_new_privs, "it can gain privileges".to_owned());
-    want(!report.root_writable, "its root file system is writable".to_owned());
-    want(report.outbox_writable, "it cannot write its outbox".to_owned());
-    want(report.boot_id == boot_id, "it runs under another kernel".to_owned());
+    want(
+        !report.root_writable,
+        "its root file system is writable".to_owned(),
+    );
+    want(
+        report.outbox_writable,
+        "it cannot write its outbox".to_owned(),
+    );
+    want(
+        report.boot_id == boot_id,
+        "it runs under another kernel".to_owned(),
+    );
     want(
         now_ns.abs_diff(report.monotonic_ns) < CLOCK_TOLERANCE_NS,
-        format!("its CLOCK_MONOTONIC is {} ns, the host's {now_ns} ns", report.monotonic_ns),
+        format!(
+            "its CLOCK_MONOTONIC is {} ns, the host's {now_ns} ns",
+            report.monotonic_ns
+        ),
     );
-    want(report.lease_ns.is_some_and(|lease| lease > now_ns), "it sees no valid lease".to_owned());
+    want(
+        report.lease_ns.is_some_and(|lease| lease > now_ns),
+        "it sees no valid lease".to_owned(),
+    );
     wrong
 }
 
@@ -235,7 +340,15 @@ mod tests {
     }
 
     fn wrong(report: &ProbeReport) -> Vec<String> {
-        deviations(report, Identity { uid: 1000, gid: 1000 }, 10_001_000_000, "b")
+        deviations(
+            report,
+            Identity {
+                uid: 1000,
+                gid: 1000,
+            },
+            10_001_000_000,
+            "b",
+        )
     }
 
     #[test]
@@ -260,7 +373,10 @@ mod tests {
             let mut report = report();
             change(&mut report);
             let found = wrong(&report);
-            assert!(found.len() == 1 && found[0].contains(word), "{word}: {found:?}");
+            assert!(
+                found.len() == 1 && found[0].contains(word),
+                "{word}: {found:?}"
+            );
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::time::Duration;
 
 use lem_protocol::{
-    AGENT, ExitRecord, Hello, Load, Loaded as LoadedReport, Outcome, PROTOCOL_VERSION, Request, WORKER,
+    AGENT, ExitRecord, Hello, Load, Loaded as LoadedReport, Outcome, PROTOCOL_VERSION, Request,
+    WORKER,
 };
 use serde_json::Value;
 
@@ -15,8 +16,13 @@ use crate::execution::{Blame, Cause};
 use crate::worker::{Worker, WorkerError, exit_record};
 
 /// Codes with which a worker says that the config is at fault; docs/formats.md lists them.
-const CONFIG_CODES: [&str; 5] =
-    ["bad_parameter", "context_exceeded", "out_of_memory", "model_unavailable", "unsupported"];
+const CONFIG_CODES: [&str; 5] = [
+    "bad_parameter",
+    "context_exceeded",
+    "out_of_memory",
+    "model_unavailable",
+    "unsupported",
+];
 /// How long a worker may take to free everything.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -36,7 +42,9 @@ pub(super) struct Loaded {
 /// What a worker's error means for the campaign.
 pub(super) fn worker_cause(error: &WorkerError) -> Cause {
     let (blame, code) = match error {
-        WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => (Blame::Config, code.as_str()),
+        WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => {
+            (Blame::Config, code.as_str())
+        }
         WorkerError::Refused { code, .. } => (Blame::Worker, code.as_str()),
         WorkerError::TimedOut { .. } => (Blame::Worker, "timed_out"),
         WorkerError::Gone { .. } => (Blame::Worker, "worker_gone"),
@@ -49,7 +57,9 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
     };
     let cause = Cause::new(blame, code, message);
     match error {
-        WorkerError::Refused { hint: Some(hint), .. } => cause.hint(hint.clone()),
+        WorkerError::Refused {
+            hint: Some(hint), ..
+        } => cause.hint(hint.clone()),
         _ => cause,
     }
 }
@@ -81,15 +91,22 @@ impl<E: ContainerEngine> Runner<E> {
         self.workers += 1;
         let worker_id = format!("s{}-w{}", self.opened.state.session(), self.workers);
         let argv = [AGENT, "exec", "--id", &worker_id, "--", WORKER].map(str::to_owned);
-        let session =
-            self.setting.engine.exec(&container, &argv).await.map_err(|error| engine_cause(&error))?;
+        let session = self
+            .setting
+            .engine
+            .exec(&container, &argv)
+            .await
+            .map_err(|error| engine_cause(&error))?;
         let log = self.opened.folders.logs().join(format!("{worker_id}.log"));
         let mut worker = Worker::new(session, File::create(log).ok());
         let plan = self.opened.planned.plan.clone();
         let campaign = self.opened.planned.campaign.clone();
         let timeouts = &campaign.execution.timeouts;
         let talk = async {
-            let hello = match worker.ask(None, Request::Hello {}, seconds(timeouts.start_seconds)).await? {
+            let hello = match worker
+                .ask(None, Request::Hello {}, seconds(timeouts.start_seconds))
+                .await?
+            {
                 Outcome::Hello(hello) => hello,
                 other => return Err(unexpected("hello", &other)),
             };
@@ -99,7 +116,10 @@ impl<E: ContainerEngine> Runner<E> {
                 model: experiment.model.clone(),
                 gpus: campaign.gpus.clone(),
             };
-            match worker.ask(None, Request::Load(request), seconds(timeouts.load_seconds)).await? {
+            match worker
+                .ask(None, Request::Load(request), seconds(timeouts.load_seconds))
+                .await?
+            {
                 Outcome::Load(report) => Ok((hello, report)),
                 other => Err(unexpected("load", &other)),
             }
@@ -120,7 +140,15 @@ impl<E: ContainerEngine> Runner<E> {
             "model_parameters": report.model_parameters,
         });
         let backend = backend.to_owned();
-        self.engine = Some(Loaded { worker, worker_id, backend, load, hello, report, runs: 0 });
+        self.engine = Some(Loaded {
+            worker,
+            worker_id,
+            backend,
+            load,
+            hello,
+            report,
+            runs: 0,
+        });
         Ok(detail)
     }
 
@@ -133,19 +161,35 @@ impl<E: ContainerEngine> Runner<E> {
             ));
         }
         if hello.backend != backend {
-            return wrong(format!("the image's worker is backend {}, not {backend}", hello.backend));
+            return wrong(format!(
+                "the image's worker is backend {}, not {backend}",
+                hello.backend
+            ));
         }
-        if hello.gpus != self.opened.planned.campaign.gpus && !self.opened.planned.campaign.gpus.is_empty() {
+        if hello.gpus != self.opened.planned.campaign.gpus
+            && !self.opened.planned.campaign.gpus.is_empty()
+        {
             let asked = self.opened.planned.campaign.gpus.join(", ");
-            return wrong(format!("the worker sees GPUs [{}], asked for [{asked}]", hello.gpus.join(", ")));
+            return wrong(format!(
+                "the worker sees GPUs [{}], asked for [{asked}]",
+                hello.gpus.join(", ")
+            ));
         }
         Ok(())
     }
 
     /// A worker's error with what the agent's exit record adds to it.
-    pub(super) async fn explain(&self, backend: &str, worker_id: &str, error: &WorkerError) -> Cause {
+    pub(super) async fn explain(
+        &self,
+        backend: &str,
+        worker_id: &str,
+        error: &WorkerError,
+    ) -> Cause {
         let mut cause = worker_cause(error);
-        if !matches!(error, WorkerError::Gone { .. } | WorkerError::Connection { .. }) {
+        if !matches!(
+            error,
+            WorkerError::Gone { .. } | WorkerError::Connection { .. }
+        ) {
             return cause;
         }
         if !self.container_runs(backend).await {
@@ -155,7 +199,9 @@ impl<E: ContainerEngine> Runner<E> {
                 format!("the container of {backend} ended, was paused or removed from outside"),
             );
         }
-        let Some(running) = self.containers.get(backend) else { return cause };
+        let Some(running) = self.containers.get(backend) else {
+            return cause;
+        };
         // The wrapper writes its record right after the worker's end, the stream may end a little before.
         for _ in 0..20 {
             if let Ok(Some(bytes)) = exit_record(&running.live.outbox, worker_id)
@@ -178,15 +224,24 @@ impl<E: ContainerEngine> Runner<E> {
 
     /// Has the worker free everything and end; sweeps what is left.
     pub(super) async fn unload_engine(&mut self, backend: &str) -> Result<Value, Cause> {
-        let Some(mut loaded) = self.engine.take() else { return Ok(Value::Null) };
-        let asked = loaded.worker.ask(None, Request::Shutdown {}, SHUTDOWN_LIMIT).await;
+        let Some(mut loaded) = self.engine.take() else {
+            return Ok(Value::Null);
+        };
+        let asked = loaded
+            .worker
+            .ask(None, Request::Shutdown {}, SHUTDOWN_LIMIT)
+            .await;
         drop(loaded);
         let container = self.containers[backend].id.clone();
         let swept = super::agent::sweep(&self.setting.engine, &container).await;
         match (asked, swept) {
-            (Ok(_), Ok(report)) if report.left == 0 => Ok(serde_json::json!({ "swept": report.swept })),
+            (Ok(_), Ok(report)) if report.left == 0 => {
+                Ok(serde_json::json!({ "swept": report.swept }))
+            }
             (Err(error), Ok(report)) if report.left == 0 => {
-                self.warn(format!("the worker did not end by itself and was killed: {error}"));
+                self.warn(format!(
+                    "the worker did not end by itself and was killed: {error}"
+                ));
                 Ok(serde_json::json!({ "swept": report.swept, "killed": error.to_string() }))
             }
             (_, swept) => {
@@ -195,13 +250,25 @@ impl<E: ContainerEngine> Runner<E> {
                     Err(error) => error.to_string(),
                 };
                 let dropped = self.drop_container(backend, &what).await;
-                let note = dropped.err().map(|error| format!("; {error}")).unwrap_or_default();
-                Err(Cause::new(Blame::Environment, "unload_failed", format!("{what}{note}")))
+                let note = dropped
+                    .err()
+                    .map(|error| format!("; {error}"))
+                    .unwrap_or_default();
+                Err(Cause::new(
+                    Blame::Environment,
+                    "unload_failed",
+                    format!("{what}{note}"),
+                ))
             }
         }
     }
 }
 
 pub(super) fn unexpected(asked: &str, outcome: &Outcome) -> WorkerError {
-    WorkerError::Protocol { what: format!("answer to {asked} is {outcome:?}").chars().take(200).collect() }
+    WorkerError::Protocol {
+        what: format!("answer to {asked} is {outcome:?}")
+            .chars()
+            .take(200)
+            .collect(),
+    }
 }

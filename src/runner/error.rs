@@ -53,7 +53,10 @@ pub enum RunnerError {
     },
     /// A bug.
     #[error("{0}")]
-    #[diagnostic(code(runner::internal), help("this is a bug of lemctl: please report it with the journal"))]
+    #[diagnostic(
+        code(runner::internal),
+        help("this is a bug of lemctl: please report it with the journal")
+    )]
     Internal(#[from] IllegalEvent),
 }
 

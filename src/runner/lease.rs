@@ -43,16 +43,23 @@ impl Lease {
         let (stop, stopped) = mpsc::channel();
         let clock = SharedClock(clock);
         let (held, time) = (folders.clone(), clock.clone());
-        let thread = std::thread::Builder::new().name("lease".to_owned()).spawn(move || {
-            while stopped.recv_timeout(RENEWED_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let folders = held.lock().map(|held| held.clone()).unwrap_or_default();
-                for folder in folders {
-                    // A full disk must not end the thread: the next renewal may succeed in time.
-                    let _ = write(&folder, &*time.0);
+        let thread = std::thread::Builder::new()
+            .name("lease".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(RENEWED_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    let folders = held.lock().map(|held| held.clone()).unwrap_or_default();
+                    for folder in folders {
+                        // A full disk must not end the thread: the next renewal may succeed in time.
+                        let _ = write(&folder, &*time.0);
+                    }
                 }
-            }
-        });
-        Self { folders, stop: Some(stop), thread: thread.ok(), clock }
+            });
+        Self {
+            folders,
+            stop: Some(stop),
+            thread: thread.ok(),
+            clock,
+        }
     }
 
     /// Writes the lease of a control folder and renews it from now on.

@@ -21,9 +21,17 @@ impl Live {
     ///
     /// # Errors
     /// If they cannot be made.
-    pub(super) fn make(folders: &Folders, backend: &str, uid: u32, gid: u32) -> Result<Self, StoreError> {
+    pub(super) fn make(
+        folders: &Folders,
+        backend: &str,
+        uid: u32,
+        gid: u32,
+    ) -> Result<Self, StoreError> {
         let base = folders.live().join(backend);
-        let live = Self { control: base.join("control"), outbox: base.join("outbox") };
+        let live = Self {
+            control: base.join("control"),
+            outbox: base.join("outbox"),
+        };
         remove(&base)?;
         for folder in [live.control.join("workloads"), live.outbox.join("exits")] {
             std::fs::create_dir_all(&folder).map_err(StoreError::at("make", &folder))?;
@@ -48,7 +56,10 @@ impl Live {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn offer(&self, workload: &Workload) -> Result<(), StoreError> {
-        let path = self.control.join("workloads").join(workload.content.file_name());
+        let path = self
+            .control
+            .join("workloads")
+            .join(workload.content.file_name());
         if path.exists() {
             return Ok(());
         }
@@ -68,9 +79,11 @@ impl Live {
 /// If something in it cannot be removed.
 pub(super) fn remove(folder: &Utf8Path) -> Result<(), StoreError> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(StoreError { action: "remove", path: folder.to_owned(), source: error })
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError {
+            action: "remove",
+            path: folder.to_owned(),
+            source: error,
+        }),
         _ => Ok(()),
     }
 }

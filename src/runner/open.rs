@@ -51,12 +51,18 @@ impl Planned {
             .map(|catalogue| catalogue.backend().to_owned())
             .zip(catalogues.values().cloned())
             .collect();
-        let recorder = Recorder { source: prompts, read: std::cell::RefCell::default() };
+        let recorder = Recorder {
+            source: prompts,
+            read: std::cell::RefCell::default(),
+        };
         let campaign = campaign::load(file, text, &Catalogues::new(parsed)?, &recorder)?;
         let mut expansion = campaign.expand();
         let experiments = std::mem::take(&mut expansion.experiments);
         let plan = Plan::new(&campaign, experiments);
-        let used = texts.into_iter().filter(|(backend, _)| plan.backends.contains(backend)).collect();
+        let used = texts
+            .into_iter()
+            .filter(|(backend, _)| plan.backends.contains(backend))
+            .collect();
         Ok(Self {
             campaign: Arc::new(campaign),
             plan: Arc::new(plan),
@@ -86,7 +92,10 @@ struct Kept(BTreeMap<String, String>);
 
 impl PromptSource for Kept {
     fn read(&self, path: &str) -> Result<String, String> {
-        self.0.get(path).cloned().ok_or_else(|| format!("{path} was not kept with the campaign"))
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| format!("{path} was not kept with the campaign"))
     }
 }
 
@@ -137,12 +146,18 @@ impl Opened {
     pub fn recheck(&mut self, clock: &dyn Clock) -> Result<Vec<String>, RunnerError> {
         let mut lost = Vec::new();
         for run in 0..self.planned.plan.runs.len() {
-            let RunStatus::Ended { verdict: Verdict::Accepted | Verdict::Rejected { .. }, result, .. } =
-                self.state.status(run)
+            let RunStatus::Ended {
+                verdict: Verdict::Accepted | Verdict::Rejected { .. },
+                result,
+                ..
+            } = self.state.status(run)
             else {
                 continue;
             };
-            let Some(Err(error)) = result.as_ref().map(|cited| check_result(&self.folders, cited)) else {
+            let Some(Err(error)) = result
+                .as_ref()
+                .map(|cited| check_result(&self.folders, cited))
+            else {
                 continue;
             };
             let id = self.planned.plan.runs[run].id.clone();
@@ -174,7 +189,13 @@ pub fn create(root: &Utf8Path, planned: Planned, clock: &dyn Clock) -> Result<Op
     }
     let fingerprint = fingerprint(&planned, &name, &id);
     let state = State::new(planned.plan.clone());
-    let mut opened = Opened { folders, planned, state, journal, torn_bytes: 0 };
+    let mut opened = Opened {
+        folders,
+        planned,
+        state,
+        journal,
+        torn_bytes: 0,
+    };
     opened.record(&Event::CampaignCreated(fingerprint), clock)?;
     Ok(opened)
 }
@@ -188,7 +209,13 @@ pub fn reopen(folders: Folders) -> Result<Opened, RunnerError> {
     let lock = Lock::take(&results)?;
     let (planned, state, replayed) = replayed(&folders)?;
     let journal = Journal::open(&results, lock, &replayed)?;
-    Ok(Opened { folders, planned, state, journal, torn_bytes: replayed.torn_bytes })
+    Ok(Opened {
+        folders,
+        planned,
+        state,
+        journal,
+        torn_bytes: replayed.torn_bytes,
+    })
 }
 
 /// Replays a campaign without touching it.
@@ -222,15 +249,23 @@ pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerE
         let Some((_, state)) = &mut current else {
             return Err("the first event is not the campaign's creation".to_owned());
         };
-        state.apply(&entry.event).map_err(|illegal| illegal.to_string())
+        state
+            .apply(&entry.event)
+            .map_err(|illegal| illegal.to_string())
     });
     if let Some(trouble) = trouble {
         return Err(trouble);
     }
     let replayed = outcome?;
     let (planned, state) = current.ok_or_else(|| RunnerError::Conflict {
-        what: format!("{} holds no event", folders.results().join(crate::journal::FILE)),
-        fix: format!("remove {} and start the campaign anew: lemctl campaign up", folders.results()),
+        what: format!(
+            "{} holds no event",
+            folders.results().join(crate::journal::FILE)
+        ),
+        fix: format!(
+            "remove {} and start the campaign anew: lemctl campaign up",
+            folders.results()
+        ),
     })?;
     Ok((planned, state, replayed))
 }
@@ -258,7 +293,10 @@ fn stored(inputs: &Inputs, fingerprint: &Fingerprint) -> Result<Planned, RunnerE
 #[must_use]
 pub fn fingerprint(planned: &Planned, campaign: &str, id: &str) -> Fingerprint {
     let hashes = |texts: &BTreeMap<String, String>| {
-        texts.iter().map(|(name, text)| (name.clone(), Digest::of(text.as_bytes()))).collect()
+        texts
+            .iter()
+            .map(|(name, text)| (name.clone(), Digest::of(text.as_bytes())))
+            .collect()
     };
     Fingerprint {
         campaign: campaign.to_owned(),
@@ -273,12 +311,20 @@ pub fn fingerprint(planned: &Planned, campaign: &str, id: &str) -> Fingerprint {
 }
 
 fn keep_inputs(folders: &Folders, planned: &Planned) -> Result<(), StoreError> {
-    let texts = planned.catalogues.values().chain(planned.prompts.values()).map(String::as_bytes);
+    let texts = planned
+        .catalogues
+        .values()
+        .chain(planned.prompts.values())
+        .map(String::as_bytes);
     Inputs::new(folders.inputs()).keep(texts.chain([planned.campaign.text.as_bytes()]))
 }
 
 /// `20261124T033921Z-7f3a2c`: sorts by time, and two lemctl in one second differ.
 fn new_id(clock: &dyn Clock) -> String {
     let random = uuid::Uuid::now_v7().simple().to_string();
-    format!("{}-{}", clock.wall().format("%Y%m%dT%H%M%SZ"), &random[26..])
+    format!(
+        "{}-{}",
+        clock.wall().format("%Y%m%dT%H%M%SZ"),
+        &random[26..]
+    )
 }

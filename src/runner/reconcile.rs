@@ -20,11 +20,18 @@ pub struct LeftOver {
 ///
 /// # Errors
 /// If the engine cannot say.
-pub async fn left_over<E: ContainerEngine>(engine: &E, folders: &Folders) -> Result<Vec<LeftOver>, EngineError> {
+pub async fn left_over<E: ContainerEngine>(
+    engine: &E,
+    folders: &Folders,
+) -> Result<Vec<LeftOver>, EngineError> {
     let found = engine.list(&[(labels::CAMPAIGN, &folders.id)]).await?;
     Ok(found
         .into_iter()
-        .map(|container| LeftOver { id: container.id, name: container.name, running: container.running })
+        .map(|container| LeftOver {
+            id: container.id,
+            name: container.name,
+            running: container.running,
+        })
         .collect())
 }
 

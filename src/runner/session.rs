@@ -51,8 +51,11 @@ impl<E> Setting<E> {
     /// The environment's hash, over what a number depends on most: image, driver, GPUs, CPU, lemctl.
     #[must_use]
     pub fn environment_hash(&self, gpus: &[String]) -> Digest {
-        let images: BTreeMap<&str, &str> =
-            self.images.iter().map(|(backend, image)| (backend.as_str(), image.id.as_str())).collect();
+        let images: BTreeMap<&str, &str> = self
+            .images
+            .iter()
+            .map(|(backend, image)| (backend.as_str(), image.id.as_str()))
+            .collect();
         Digest::of_canonical(&serde_json::json!({
             "images": images,
             "nvidia_driver": self.host.nvidia_driver,
@@ -111,7 +114,14 @@ impl<E: ContainerEngine> Runner<E> {
     #[must_use]
     pub fn new(setting: Setting<E>, opened: Opened) -> Self {
         let lease = Lease::new(setting.clock.clone());
-        Self { setting, opened, containers: BTreeMap::new(), engine: None, workers: 0, lease }
+        Self {
+            setting,
+            opened,
+            containers: BTreeMap::new(),
+            engine: None,
+            workers: 0,
+            lease,
+        }
     }
 
     /// Runs the session to its end: until nothing is due, the breaker opens, or a stop is asked for.
@@ -160,11 +170,16 @@ impl<E: ContainerEngine> Runner<E> {
         self.record(event)?;
         if self.opened.torn_bytes > 0 {
             let bytes = self.opened.torn_bytes;
-            self.warn(format!("the journal's last line was torn by a crash: {bytes} bytes were cut off"));
+            self.warn(format!(
+                "the journal's last line was torn by a crash: {bytes} bytes were cut off"
+            ));
         }
         let folders = self.opened.folders.clone();
         for left in reconcile::left_over(&self.setting.engine, &folders).await? {
-            self.warn(format!("removing container {} of an earlier session", left.name));
+            self.warn(format!(
+                "removing container {} of an earlier session",
+                left.name
+            ));
             self.setting.engine.remove(&left.id).await?;
         }
         live::remove(&folders.live())?;
@@ -185,7 +200,9 @@ impl<E: ContainerEngine> Runner<E> {
             Step::EnsureModel { .. } | Step::Measure { .. } => Ok(serde_json::Value::Null),
             Step::StartContainer { backend } => self.start_container(backend).await,
             Step::ProbeContainer { backend } => self.probe_container(backend).await,
-            Step::Baseline { .. } => Ok(serde_json::json!({ "watts": null, "reason": super::storing::NO_POWER_SOURCE })),
+            Step::Baseline { .. } => {
+                Ok(serde_json::json!({ "watts": null, "reason": super::storing::NO_POWER_SOURCE }))
+            }
             Step::LoadEngine { backend, load } => self.load_engine(backend, *load).await,
             Step::UnloadEngine { backend, .. } => self.unload_engine(backend).await,
             Step::StopContainer { backend } => self.stop_container(backend).await,
@@ -199,7 +216,10 @@ impl<E: ContainerEngine> Runner<E> {
                 {
                     self.record(Event::StopRequested { reason })?;
                 }
-                self.record(Event::StepFailed { step: id, cause: cause.clone() })?;
+                self.record(Event::StepFailed {
+                    step: id,
+                    cause: cause.clone(),
+                })?;
                 self.trip(&cause)
             }
         }
@@ -207,9 +227,17 @@ impl<E: ContainerEngine> Runner<E> {
 
     /// Opens the breaker if `cause` is one environment failure too many.
     pub(super) fn trip(&mut self, cause: &Cause) -> Result<(), RunnerError> {
-        let limit = self.opened.planned.campaign.execution.breaker.consecutive_failures;
+        let limit = self
+            .opened
+            .planned
+            .campaign
+            .execution
+            .breaker
+            .consecutive_failures;
         if opens_breaker(cause, self.opened.state.environment_failures(), limit) {
-            self.record(Event::BreakerOpened { cause: cause.clone() })?;
+            self.record(Event::BreakerOpened {
+                cause: cause.clone(),
+            })?;
         }
         Ok(())
     }
@@ -222,15 +250,28 @@ impl<E: ContainerEngine> Runner<E> {
         let tally = self.opened.state.tally();
         let manifest = if tally.due == 0 {
             let clock = self.setting.clock.clone();
-            let Opened { folders, planned, state, journal, .. } = &mut self.opened;
+            let Opened {
+                folders,
+                planned,
+                state,
+                journal,
+                ..
+            } = &mut self.opened;
             Some(seal(folders, &planned.campaign, state, journal, &*clock)?)
         } else {
             None
         };
         if let Some(sealed) = self.opened.state.sealed() {
-            self.tell(&Notice::Journaled(&Event::Sealed { manifest_sha256: sealed }));
+            self.tell(&Notice::Journaled(&Event::Sealed {
+                manifest_sha256: sealed,
+            }));
         }
-        Ok(Ended { tally, manifest, stopped, breaker })
+        Ok(Ended {
+            tally,
+            manifest,
+            stopped,
+            breaker,
+        })
     }
 
     /// Takes down what stands, after an error that ends the session. What fails here is left to the

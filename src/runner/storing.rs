@@ -11,13 +11,15 @@ use crate::containers::ContainerEngine;
 use crate::energy::{Convergence, WindowFigures, WindowKind};
 use crate::execution::{Figures, Reason, ResultFile, Verdict};
 use crate::manifest::{
-    BaselineNote, LeakNote, RESULT_FILE, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split, changes,
+    BaselineNote, LeakNote, RESULT_FILE, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
+    changes,
 };
 use crate::store::{Folders, StoreError, sync_folder, write_durable};
 use crate::units::Digest;
 
 /// Why a result has no energy and a baseline no watts.
-pub(super) const NO_POWER_SOURCE: &str = "no power source: this version of lemctl reads no power sensor";
+pub(super) const NO_POWER_SOURCE: &str =
+    "no power source: this version of lemctl reads no power sensor";
 /// Why nothing was checked for leaks.
 const NO_GPU: &str = "the campaign names no GPU";
 
@@ -52,7 +54,10 @@ impl<E: ContainerEngine> Runner<E> {
         if let Some(loaded) = &mut self.engine {
             loaded.runs += 1;
         }
-        let file = ResultFile { path: format!("{path}/{RESULT_FILE}"), sha256: Digest::of(&text) };
+        let file = ResultFile {
+            path: format!("{path}/{RESULT_FILE}"),
+            sha256: Digest::of(&text),
+        };
         Ok((verdict, file, headline))
     }
 
@@ -60,7 +65,13 @@ impl<E: ContainerEngine> Runner<E> {
         let plan = &self.opened.planned.plan;
         let campaign = &self.opened.planned.campaign;
         let experiment = plan.experiment_of(run);
-        let Measured { collected, record, figures, gap_seconds, warmup } = measured;
+        let Measured {
+            collected,
+            record,
+            figures,
+            gap_seconds,
+            warmup,
+        } = measured;
         let changed_parameters = changes(&record.requested, &record.effective);
         let loaded = self.engine.as_ref();
         let mut flags = Vec::new();
@@ -70,7 +81,10 @@ impl<E: ContainerEngine> Runner<E> {
         if record.backend_version != experiment.backend_version {
             flags.push("backend_version_differs".to_owned());
         }
-        if warmup.as_ref().is_some_and(|warmup| warmup.ended == Convergence::Capped) {
+        if warmup
+            .as_ref()
+            .is_some_and(|warmup| warmup.ended == Convergence::Capped)
+        {
             flags.push("warmup_capped".to_owned());
         }
         if figures.window == WindowKind::WholeRun {
@@ -80,10 +94,16 @@ impl<E: ContainerEngine> Runner<E> {
         if campaign.baseline == BaselinePolicy::Required {
             reasons.push(Reason {
                 code: "baseline_missing".to_owned(),
-                message: format!("the campaign requires a baseline and there is none: {NO_POWER_SOURCE}"),
+                message: format!(
+                    "the campaign requires a baseline and there is none: {NO_POWER_SOURCE}"
+                ),
             });
         }
-        let verdict = if reasons.is_empty() { Verdict::Accepted } else { Verdict::Rejected { reasons } };
+        let verdict = if reasons.is_empty() {
+            Verdict::Accepted
+        } else {
+            Verdict::Rejected { reasons }
+        };
         RunResult {
             schema_version: RESULT_SCHEMA_VERSION,
             lemctl: env!("CARGO_PKG_VERSION").to_owned(),
@@ -98,11 +118,19 @@ impl<E: ContainerEngine> Runner<E> {
             config: experiment.canonical(),
             changed_parameters,
             backend_version: record.backend_version,
-            packages: loaded.map(|loaded| loaded.hello.packages.clone()).unwrap_or_default(),
+            packages: loaded
+                .map(|loaded| loaded.hello.packages.clone())
+                .unwrap_or_default(),
             device: record.device,
             weights: record.weights,
             model_parameters: loaded.map_or(0, |loaded| loaded.report.model_parameters),
-            image: self.opened.state.images().get(&experiment.backend).cloned().unwrap_or_default(),
+            image: self
+                .opened
+                .state
+                .images()
+                .get(&experiment.backend)
+                .cloned()
+                .unwrap_or_default(),
             host: self.setting.host.id.clone(),
             environment_hash: self.setting.environment_hash(&campaign.gpus),
             record: RecordFile {
@@ -110,7 +138,9 @@ impl<E: ContainerEngine> Runner<E> {
                 bytes: collected.bytes.len() as u64,
                 sha256: collected.sha256,
             },
-            load_marks: loaded.map(|loaded| loaded.report.marks.clone()).unwrap_or_default(),
+            load_marks: loaded
+                .map(|loaded| loaded.report.marks.clone())
+                .unwrap_or_default(),
             load: loaded.map_or(plan.runs[run].load, |loaded| loaded.load),
             runs_before_on_load: loaded.map_or(0, |loaded| loaded.runs),
             gap_seconds,
@@ -118,15 +148,22 @@ impl<E: ContainerEngine> Runner<E> {
             figures,
             energy_joules: None,
             energy_reason: Some(NO_POWER_SOURCE.to_owned()),
-            split: Split { token_timing: record.token_timing },
+            split: Split {
+                token_timing: record.token_timing,
+            },
             baseline: BaselineNote {
                 resident_watts: None,
                 reason: Some(match campaign.baseline {
                     BaselinePolicy::Off => "the campaign asks for none".to_owned(),
-                    BaselinePolicy::Optional | BaselinePolicy::Required => NO_POWER_SOURCE.to_owned(),
+                    BaselinePolicy::Optional | BaselinePolicy::Required => {
+                        NO_POWER_SOURCE.to_owned()
+                    }
                 }),
             },
-            leak_check: LeakNote { gpus: Vec::new(), reason: Some(NO_GPU.to_owned()) },
+            leak_check: LeakNote {
+                gpus: Vec::new(),
+                reason: Some(NO_GPU.to_owned()),
+            },
             flags,
             verdict,
         }
@@ -137,7 +174,10 @@ impl<E: ContainerEngine> Runner<E> {
 fn headline(figures: &WindowFigures) -> Figures {
     let latency = |value: Option<f64>| value.filter(|value| value.is_finite());
     let all = [
-        ("output_tokens_per_second", Some(figures.output_tokens_per_second)),
+        (
+            "output_tokens_per_second",
+            Some(figures.output_tokens_per_second),
+        ),
         ("requests_per_second", Some(figures.requests_per_second)),
         ("window_seconds", Some(figures.seconds)),
         ("ttft_ms_p50", latency(figures.ttft.map(|ttft| ttft.p50_ms))),
@@ -146,6 +186,8 @@ fn headline(figures: &WindowFigures) -> Figures {
         ("itl_ms_p99", latency(figures.itl.map(|itl| itl.p99_ms))),
         ("e2e_ms_p50", latency(figures.e2e.map(|e2e| e2e.p50_ms))),
     ];
-    let named = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let named = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     named.collect::<BTreeMap<_, _>>()
 }

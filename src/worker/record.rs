@@ -32,8 +32,13 @@ pub struct Expected<'a> {
 /// # Errors
 /// One sentence that names the first thing that is wrong.
 pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
-    let record: Record = serde_json::from_slice(bytes).map_err(|error| format!("not a record: {error}"))?;
-    same("schema_version", &record.schema_version, &RECORD_SCHEMA_VERSION)?;
+    let record: Record =
+        serde_json::from_slice(bytes).map_err(|error| format!("not a record: {error}"))?;
+    same(
+        "schema_version",
+        &record.schema_version,
+        &RECORD_SCHEMA_VERSION,
+    )?;
     same("attempt", record.attempt.as_str(), expected.attempt)?;
     same("backend", record.backend.as_str(), expected.backend)?;
     same("requested", &record.requested, expected.requested)?;
@@ -52,7 +57,10 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
     )?;
     let seconds = (end - start) as f64 / 1e9;
     if seconds < expected.measure.min_seconds {
-        return Err(format!("the window lasted {seconds} s, asked for {} s", expected.measure.min_seconds));
+        return Err(format!(
+            "the window lasted {seconds} s, asked for {} s",
+            expected.measure.min_seconds
+        ));
     }
     if (record.requests.len() as u64) < u64::from(expected.measure.min_requests) {
         return Err(format!(
@@ -68,13 +76,22 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
     Ok(record)
 }
 
-fn check_request(request: &RequestRecord, lengths: &[(u32, u32)], start: u64, end: u64) -> Result<(), String> {
+fn check_request(
+    request: &RequestRecord,
+    lengths: &[(u32, u32)],
+    start: u64,
+    end: u64,
+) -> Result<(), String> {
     let (input, output) = lengths
         .get(request.prompt as usize)
         .ok_or_else(|| format!("prompt {} of {}", request.prompt, lengths.len()))?;
     same("input_tokens", &request.input_tokens, input)?;
     same("output_tokens", &request.output_tokens, output)?;
-    same("gaps", &request.token_gaps_ns.len(), &(request.output_tokens as usize).saturating_sub(1))?;
+    same(
+        "gaps",
+        &request.token_gaps_ns.len(),
+        &(request.output_tokens as usize).saturating_sub(1),
+    )?;
     in_order(
         "request",
         &[
@@ -97,7 +114,11 @@ fn mark(record: &Record, name: MarkName) -> Result<u64, String> {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, want: &T) -> Result<(), String> {
+fn same<T: PartialEq + std::fmt::Debug + ?Sized>(
+    what: &str,
+    found: &T,
+    want: &T,
+) -> Result<(), String> {
     if found == want {
         return Ok(());
     }
@@ -105,14 +126,20 @@ fn same<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, want: &T
         let text = format!("{value:?}");
         text.chars().take(200).collect::<String>()
     };
-    Err(format!("{what} is {}, asked for {}", short(found), short(want)))
+    Err(format!(
+        "{what} is {}, asked for {}",
+        short(found),
+        short(want)
+    ))
 }
 
 fn in_order(what: &str, times: &[(&str, u64)]) -> Result<(), String> {
     for pair in times.windows(2) {
         let ((before, earlier), (after, later)) = (pair[0], pair[1]);
         if earlier > later {
-            return Err(format!("{what}: {after} ({later} ns) lies before {before} ({earlier} ns)"));
+            return Err(format!(
+                "{what}: {after} ({later} ns) lies before {before} ({earlier} ns)"
+            ));
         }
     }
     Ok(())
@@ -137,8 +164,14 @@ mod tests {
             workload: "aa".into(),
             arrival: Arrival::Batch {},
             marks: vec![
-                Mark { name: MarkName::MeasureStart, monotonic_ns: 1_000 },
-                Mark { name: MarkName::MeasureEnd, monotonic_ns: 2_000_001_000 },
+                Mark {
+                    name: MarkName::MeasureStart,
+                    monotonic_ns: 1_000,
+                },
+                Mark {
+                    name: MarkName::MeasureEnd,
+                    monotonic_ns: 2_000_001_000,
+                },
             ],
             token_timing: TimingKind::Measured,
             requests: vec![RequestRecord {
@@ -162,7 +195,10 @@ mod tests {
             workload: "aa",
             lengths: &[(2, 3)],
             arrival: Arrival::Batch {},
-            measure: MeasureFor { min_seconds: 1.0, min_requests: 1 },
+            measure: MeasureFor {
+                min_seconds: 1.0,
+                min_requests: 1,
+            },
             go_ns: 900,
             done_ns: 2_000_002_000,
         };
@@ -185,7 +221,9 @@ mod tests {
                 r.requested.insert("threads".into(), 3.into());
             }),
             ("workload", |r| r.workload = "bb".into()),
-            ("arrival", |r| r.arrival = Arrival::ClosedLoop { concurrency: 1 }),
+            ("arrival", |r| {
+                r.arrival = Arrival::ClosedLoop { concurrency: 1 }
+            }),
             ("no mark", |r| r.marks.truncate(1)),
             ("two marks", |r| r.marks.push(r.marks[0])),
             ("go was sent", |r| r.marks[0].monotonic_ns = 1),
@@ -199,7 +237,10 @@ mod tests {
             let mut record = record();
             lie(&mut record);
             let error = checked(&record).expect_err(word);
-            assert!(error.contains(word) || word == "last token", "{word}: {error}");
+            assert!(
+                error.contains(word) || word == "last token",
+                "{word}: {error}"
+            );
         }
     }
 }

@@ -165,6 +165,8 @@ pub async fn drain(session: &mut ExecSession) -> (Vec<u8>, Vec<u8>) {
 pub fn fake() -> FakeEngine {
     let engine = FakeEngine::new();
     engine.add_program(TESTBOX, fake_testbox);
+    engine.add_boot_line("one");
+    engine.add_boot_line("two");
     engine
 }
 

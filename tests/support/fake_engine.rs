@@ -67,6 +67,7 @@ struct State {
     programs: BTreeMap<String, Program>,
     faults: Vec<Fault>,
     calls: Vec<String>,
+    boot_lines: Vec<String>,
     ids: u64,
 }
 
@@ -74,6 +75,7 @@ struct Container {
     spec: ContainerSpec,
     running: bool,
     exit_code: Option<i64>,
+    log: Vec<String>,
 }
 
 struct Exec {
@@ -130,6 +132,22 @@ impl FakeEngine {
         let mut state = self.state();
         if let Some(id) = state.id_of(name) {
             state.end(&id, exit_code);
+        }
+    }
+
+    /// What PID 1 of every container writes when it starts.
+    pub fn add_boot_line(&self, line: &str) {
+        self.state().boot_lines.push(line.to_owned());
+    }
+
+    /// Adds a line to what PID 1 of a container wrote.
+    pub fn say(&self, name: &str, line: &str) {
+        let mut state = self.state();
+        if let Some(container) = state
+            .id_of(name)
+            .and_then(|id| state.containers.get_mut(&id))
+        {
+            container.log.push(line.to_owned());
         }
     }
 
@@ -355,6 +373,7 @@ impl ContainerEngine for FakeEngine {
             spec: spec.clone(),
             running: false,
             exit_code: None,
+            log: Vec::new(),
         };
         state.containers.insert(id.clone(), container);
         Ok(ContainerId(id))
@@ -362,10 +381,12 @@ impl ContainerEngine for FakeEngine {
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         let mut state = self.call(format!("start {}", self.name_of(id)))?;
+        let boot_lines = state.boot_lines.clone();
         let container = state.containers.get_mut(id.as_str());
         let container = container.ok_or_else(|| not_found("starting", id.as_str()))?;
         container.running = true;
         container.exit_code = None;
+        container.log.extend(boot_lines);
         Ok(())
     }
 
@@ -428,6 +449,17 @@ impl ContainerEngine for FakeEngine {
         Ok(summaries)
     }
 
+    async fn logs(&self, id: &ContainerId, lines: u32) -> Result<String, EngineError> {
+        let state = self.call(format!("logs {}", self.name_of(id)))?;
+        let container = state.containers.get(id.as_str());
+        let log = &container.ok_or_else(|| not_found("logs", id.as_str()))?.log;
+        let skipped = log.len().saturating_sub(lines as usize);
+        Ok(log[skipped..]
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect())
+    }
+
     async fn exec(&self, id: &ContainerId, argv: &[String]) -> Result<ExecSession, EngineError> {
         let mut state = self.call(format!("exec {} {}", self.name_of(id), argv.join(" ")))?;
         let container = state
@@ -488,14 +520,6 @@ impl ContainerEngine for FakeEngine {
             stdin: Box::pin(stdin),
             output: Box::pin(output),
         })
-    }
-
-    async fn logs(&self, id: &ContainerId, _lines: u32) -> Result<String, EngineError> {
-        let state = self.call(format!("logs {id}"))?;
-        match state.containers.contains_key(id.as_str()) {
-            true => Ok(String::new()),
-            false => Err(not_found("reading a log", id.as_str())),
-        }
     }
 
     async fn exec_status(&self, exec: &str) -> Result<ExecStatus, EngineError> {

@@ -10,9 +10,12 @@ fn main() {
     let mut stdout = std::io::stdout().lock();
     match argument(0) {
         // PID 1 without handlers is deaf to TERM.
-        "init" => loop {
-            std::thread::sleep(Duration::from_secs(3600));
-        },
+        "init" => {
+            println_both(&mut stdout);
+            loop {
+                std::thread::sleep(Duration::from_secs(3600));
+            }
+        }
         // Each line back, until EOF.
         "echo" => {
             for line in std::io::stdin().lock().lines() {
@@ -70,4 +73,11 @@ fn main() {
         }
         other => panic!("testbox does not know `{other}`"),
     }
+}
+
+/// A line on each stream.
+fn println_both(stdout: &mut impl Write) {
+    writeln!(stdout, "one").expect("stdout is open");
+    stdout.flush().expect("stdout is open");
+    eprintln!("two");
 }

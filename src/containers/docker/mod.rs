@@ -104,6 +104,15 @@ impl DockerEngine {
         Asked::of(self.inner.socket.clone(), what, ANSWER)
     }
 
+    async fn within<T>(
+        asked: &Asked,
+        call: impl Future<Output = Result<T, EngineError>> + Send,
+    ) -> Result<T, EngineError> {
+        timeout(asked.timeout(), call)
+            .await
+            .unwrap_or_else(|_| Err(asked.timed_out()))
+    }
+
     /// Waits for an answer. bollard's own timeout ends with the headers, so this one covers the body.
     async fn answer<T>(
         asked: &Asked,
@@ -237,11 +246,6 @@ impl ContainerEngine for DockerEngine {
         Ok(absent(Self::answer(&asked, call).await)?.map(observe::container))
     }
 
-    async fn logs(&self, id: &ContainerId, lines: u32) -> Result<String, EngineError> {
-        let asked = self.asked(format!("reading the log of container {id}"));
-        exec::log(self.docker(), &asked, id, lines).await
-    }
-
     async fn list(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>, EngineError> {
         let asked = self.asked("listing containers");
         let options = ListContainersOptions {
@@ -253,6 +257,11 @@ impl ContainerEngine for DockerEngine {
         let mut summaries: Vec<_> = listed.into_iter().map(observe::summary).collect();
         summaries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(summaries)
+    }
+
+    async fn logs(&self, id: &ContainerId, lines: u32) -> Result<String, EngineError> {
+        let asked = self.asked(format!("reading the log of container {id}"));
+        Self::within(&asked, exec::logs(self.docker(), &asked, id, lines)).await
     }
 
     async fn exec(&self, id: &ContainerId, argv: &[String]) -> Result<ExecSession, EngineError> {
