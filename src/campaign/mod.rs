@@ -1,1 +1,109 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! Campaigns: the text of a campaign file → a validated [`Campaign`] → its grid → experiments → hashes.
+//!
+//! Pure: no file, clock or environment; prompt files come through [`PromptSource`]. Knows nothing of plans,
+//! containers or workers. Every problem of a file is reported at once, at its place.
+
+mod expand;
+mod grid;
+mod identity;
+mod load;
+mod policy;
+mod prompts;
+mod prune;
+mod read_grid;
+mod report;
+mod schema;
+mod spec;
+mod workload;
+
+use lem_protocol::Model;
+
+pub use expand::{Expansion, Experiment, PrunedPoint};
+pub use grid::{Grid, GridCount, MAX_RAW_POINTS, Point};
+pub use load::load;
+pub use policy::{BaselinePolicy, Breaker, ExecutionPolicy, Structure, Timeouts, WarmupPolicy};
+pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
+pub use prune::{Pruned, Survey};
+pub use report::CampaignReport;
+pub use schema::schema;
+pub use workload::{Workload, WorkloadContent};
+
+use crate::units::Digest;
+
+/// A validated campaign, not yet expanded.
+#[derive(Debug, Clone)]
+pub struct Campaign {
+    /// Its name: safe in paths.
+    pub name: String,
+    /// The text of its file.
+    pub text: String,
+    /// The model.
+    pub model: Model,
+    /// How runs are ordered and paced.
+    pub execution: ExecutionPolicy,
+    /// How runs are warmed up.
+    pub warmup: WarmupPolicy,
+    /// Whether the idle power is measured.
+    pub baseline: BaselinePolicy,
+    /// UUIDs of the GPUs to run on.
+    pub gpus: Vec<String>,
+    /// The grid.
+    pub grid: Grid,
+    plan: workload::WorkloadPlan,
+}
+
+impl Campaign {
+    /// Raw points per backend, by arithmetic.
+    #[must_use]
+    pub fn count(&self) -> GridCount {
+        self.grid.count()
+    }
+
+    /// Which raw points are valid, without making experiments of them.
+    #[must_use]
+    pub fn survey(&self) -> Survey {
+        self.grid.survey(&self.plan)
+    }
+
+    /// The campaign's hash: its experiments, and what decides their order, number, gaps and choice.
+    #[must_use]
+    pub fn policy_digest(&self, experiments: &[Experiment]) -> Digest {
+        let hashes: Vec<&Digest> = experiments
+            .iter()
+            .map(|experiment| &experiment.hash)
+            .collect();
+        let rules: Vec<_> = self
+            .grid
+            .catalogues()
+            .into_iter()
+            .map(|(backend, catalogue)| {
+                let ids: Vec<&str> = catalogue
+                    .rules()
+                    .iter()
+                    .map(|rule| rule.id.as_str())
+                    .collect();
+                serde_json::json!({ "backend": backend, "rules": ids })
+            })
+            .collect();
+        let exclude: Vec<_> = self
+            .grid
+            .exclude
+            .iter()
+            .map(|exclude| serde_json::json!({ "when": exclude.written, "reason": exclude.reason }))
+            .collect();
+        let execution = &self.execution;
+        Digest::of_canonical(&serde_json::json!({
+            "form": 1,
+            "experiments": hashes,
+            "cycles": execution.cycles,
+            "structure": execution.structure,
+            "seed": execution.seed,
+            "config_gap_seconds": execution.config_gap_seconds,
+            "cycle_gap_seconds": execution.cycle_gap_seconds,
+            "force_cold_start": execution.force_cold_start,
+            "gpus": self.gpus,
+            "rules": rules,
+            "exclude": exclude,
+        }))
+    }
+}

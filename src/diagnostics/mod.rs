@@ -5,6 +5,8 @@
 
 mod exit;
 mod fault;
+mod problem;
 
 pub use exit::Exit;
 pub use fault::{Failure, Fault};
+pub use problem::{Place, Problem, ProblemReport, nearest};

@@ -1,0 +1,342 @@
+//! The campaign file as it is written: the one source of its JSON Schema, which both editors and lemctl
+//! check files against. Keys here are the keys of the file; comments here are what editors show.
+#![expect(
+    dead_code,
+    reason = "the grid's types are read for their schema; `load` walks the tree for the places"
+)]
+
+use std::collections::BTreeMap;
+
+use lem_protocol::MeasureFor;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::policy::{BaselinePolicy, ExecutionPolicy, WarmupPolicy};
+
+/// A measurement campaign of lemctl.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("title" = "lemctl campaign"))]
+pub(super) struct CampaignFile {
+    /// Name of the campaign: names its folders and containers.
+    #[schemars(length(max = 64), extend("pattern" = NAME))]
+    campaign_name: String,
+    /// The model.
+    model: ModelSpec,
+    /// What the model works on.
+    workload: WorkloadSpec,
+    /// Axes that expand into grid points.
+    #[schemars(default)]
+    grid: Option<GridSpec>,
+    /// Single experiments besides the grid.
+    #[schemars(default, length(min = 1))]
+    experiments: Option<Vec<ExperimentSpec>>,
+    /// How runs are ordered and paced.
+    #[schemars(default)]
+    execution: ExecutionPolicy,
+    /// How runs are warmed up.
+    #[schemars(default)]
+    warmup: WarmupPolicy,
+    /// Whether the idle power is measured.
+    #[schemars(default)]
+    baseline: BaselinePolicy,
+    /// UUIDs of the GPUs to run on.
+    #[schemars(default, extend("uniqueItems" = true))]
+    gpus: Vec<GpuUuid>,
+}
+
+/// What a campaign's name looks like.
+pub(super) const NAME: &str = "^[a-z0-9][a-z0-9._-]*$";
+/// What the UUID of a GPU looks like.
+const GPU: &str = "^(GPU|MIG)-[0-9a-f-]+$";
+
+/// UUID of a GPU, as `nvidia-smi -L` prints it.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("pattern" = GPU, "maxLength" = 80))]
+struct GpuUuid(String);
+
+/// Where the weights come from.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum ModelSpec {
+    /// Weights drawn by a seed; the shape comes from the backend's parameters.
+    Random {
+        /// Seed of the weights.
+        #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+        seed: u64,
+    },
+}
+
+/// What the model works on: `synthetic` or `jsonl`, how it arrives and for how long.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkloadSpec {
+    /// Random token ids, drawn by a seed.
+    #[serde(default)]
+    pub synthetic: Option<SyntheticSpec>,
+    /// Prompts from a file, sampled by a seed.
+    #[serde(default)]
+    pub jsonl: Option<JsonlSpec>,
+    /// How requests arrive.
+    #[serde(default)]
+    pub arrival: ArrivalSpec,
+    /// How long a window is measured: it ends where both hold.
+    #[serde(default)]
+    pub measure: MeasureSpec,
+}
+
+/// Random token ids.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SyntheticSpec {
+    /// Tokens of each prompt.
+    #[serde(default)]
+    pub input_tokens: Option<LengthSpec>,
+    /// Tokens to generate for each prompt, exactly.
+    #[serde(default)]
+    pub output_tokens: Option<LengthSpec>,
+    /// Seed of lengths and ids.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+    pub seed: u64,
+    /// Prompts in the pool; requests beyond it start again at the first.
+    #[serde(default = "pool")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub prompts: u32,
+}
+
+fn pool() -> u32 {
+    64
+}
+
+/// Longest input or output that a campaign can ask for, in tokens.
+pub(super) const MAX_LENGTH: u32 = 1 << 20;
+
+/// A fixed number of tokens, or a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub(super) enum LengthSpec {
+    Exact(u32),
+    Lognormal(Lognormal),
+}
+
+/// Lengths drawn from a log-normal distribution, rounded and clamped to `min` and `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lognormal {
+    /// Mean of the distribution before clamping, in tokens (not of its logarithm).
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub mean: f64,
+    /// Standard deviation of the logarithm.
+    #[schemars(range(min = 0, max = 5))]
+    pub sigma: f64,
+    /// Shortest length.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub min: u32,
+    /// Longest length.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub max: u32,
+}
+
+/// The keyed form of a length.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Distribution {
+    /// Lengths drawn from a log-normal distribution.
+    Lognormal(Lognormal),
+}
+
+impl TryFrom<Value> for LengthSpec {
+    type Error = serde_json::Error;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        if value.is_number() {
+            return serde_json::from_value(value).map(Self::Exact);
+        }
+        serde_json::from_value(value)
+            .map(|Distribution::Lognormal(lognormal)| Self::Lognormal(lognormal))
+    }
+}
+
+impl From<LengthSpec> for Value {
+    fn from(length: LengthSpec) -> Self {
+        match length {
+            LengthSpec::Exact(tokens) => Self::from(tokens),
+            LengthSpec::Lognormal(lognormal) => serde_json::json!({ "lognormal": lognormal }),
+        }
+    }
+}
+
+impl JsonSchema for LengthSpec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A fixed number of tokens, or a distribution.",
+            "oneOf": [
+                { "type": "integer", "minimum": 1, "maximum": MAX_LENGTH },
+                generator.subschema_for::<Distribution>(),
+            ],
+        })
+    }
+}
+
+/// Prompts from a file of JSON lines: `{"token_ids": [..]}` or `{"text": ".."}`, each with an optional `output_tokens`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JsonlSpec {
+    /// Path of the file, relative to the campaign file.
+    #[schemars(length(min = 1, max = 4096))]
+    pub file: String,
+    /// Seed of the sample.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+    pub seed: u64,
+    /// Prompts to sample, without repetition; all of them by default.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub prompts: Option<u32>,
+    /// Tokens to generate for each prompt whose line does not say.
+    #[serde(default)]
+    pub output_tokens: Option<LengthSpec>,
+}
+
+/// How requests arrive.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum ArrivalSpec {
+    /// Whole batches of the backend's `batch_size`, one after the other.
+    #[default]
+    Batch,
+    /// A fixed number of requests in flight.
+    ClosedLoop {
+        /// Requests in flight.
+        #[serde(default)]
+        #[schemars(range(min = 1, max = 65536))]
+        concurrency: Option<u32>,
+    },
+}
+
+/// How long a window is measured.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MeasureSpec {
+    /// Seconds of work at least.
+    #[schemars(range(min = 0, max = 86400))]
+    pub min_seconds: f64,
+    /// Finished requests at least.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub min_requests: u32,
+}
+
+impl Default for MeasureSpec {
+    fn default() -> Self {
+        Self {
+            min_seconds: 10.0,
+            min_requests: 32,
+        }
+    }
+}
+
+impl From<MeasureSpec> for MeasureFor {
+    fn from(spec: MeasureSpec) -> Self {
+        Self {
+            min_seconds: spec.min_seconds,
+            min_requests: spec.min_requests,
+        }
+    }
+}
+
+/// Axes that expand into grid points: for each backend the product of its axes.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct GridSpec {
+    /// The backends to run.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    backends: Vec<String>,
+    /// Axes of every backend: each name with its value or values.
+    #[schemars(default)]
+    shared: BTreeMap<String, AxisValues>,
+    /// Axes of single backends.
+    #[schemars(default)]
+    per_backend: BTreeMap<String, BTreeMap<String, AxisValues>>,
+    /// Each group is one axis whose members set several parameters together.
+    #[schemars(default)]
+    groups: Vec<Group>,
+    /// Points to leave out.
+    #[schemars(default)]
+    exclude: Vec<ExcludeSpec>,
+    /// Further parameters per backend, passed on as they are; names are checked.
+    #[schemars(default)]
+    extra: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Further parameters per backend whose names its catalogue does not know.
+    #[schemars(default)]
+    extra_unchecked: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// The members of one group.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+struct Group(#[schemars(length(min = 1))] Vec<Member>);
+
+/// Parameters that are set together.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("minProperties" = 1))]
+struct Member(BTreeMap<String, Scalar>);
+
+/// Points to leave out.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ExcludeSpec {
+    /// Condition: names with a value, a list of values or comparisons (eq, ne, lt, le, gt, ge, in, divisible_by).
+    #[schemars(extend("minProperties" = 1))]
+    when: serde_json::Map<String, Value>,
+    /// Why; shown for each point that is left out.
+    #[schemars(length(min = 1, max = 500))]
+    reason: String,
+}
+
+/// One experiment besides the grid.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ExperimentSpec {
+    /// Its backend.
+    backend: String,
+    /// Its parameters; the others have their defaults.
+    #[schemars(default)]
+    parameters: BTreeMap<String, Scalar>,
+}
+
+/// A single value.
+struct Scalar;
+
+impl JsonSchema for Scalar {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "A single value.", "type": ["boolean", "number", "string", "null"] })
+    }
+}
+
+/// One value or a list of values.
+struct AxisValues;
+
+impl JsonSchema for AxisValues {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AxisValues".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "One value or a list of values.",
+            "oneOf": [
+                { "type": ["boolean", "number", "string", "null"] },
+                { "type": "array", "minItems": 1, "items": generator.subschema_for::<Scalar>() },
+            ],
+        })
+    }
+}
