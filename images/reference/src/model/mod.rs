@@ -76,17 +76,17 @@ impl Llama {
             layers.push(Layer {
                 attention_norm: weights.norm(hidden)?,
                 query: weights.matrix(hidden, hidden)?,
-                key: weights.matrix(kv, hidden)?,
-                value: weights.matrix(kv, hidden)?,
+                key: weights.matrix(hidden, kv)?,
+                value: weights.matrix(hidden, kv)?,
                 attention_output: weights.matrix(hidden, hidden)?,
                 feed_norm: weights.norm(hidden)?,
-                gate: weights.matrix(inner, hidden)?,
-                up: weights.matrix(inner, hidden)?,
-                down: weights.matrix(hidden, inner)?,
+                gate: weights.matrix(hidden, inner)?,
+                up: weights.matrix(hidden, inner)?,
+                down: weights.matrix(inner, hidden)?,
             });
         }
         let norm = weights.norm(hidden)?;
-        let output = weights.matrix(shape.vocab_size, hidden)?;
+        let output = weights.matrix(hidden, shape.vocab_size)?;
         let (cosines, sines) = rotary(&shape, dtype)?;
         let weights = weights.count();
         Ok(Some(Self {
@@ -198,7 +198,7 @@ pub fn most_likely(logits: &Tensor) -> Result<Vec<u32>> {
 }
 
 fn linear(input: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    input.matmul(&weight.t()?)
+    input.matmul(weight)
 }
 
 /// Positions and rows: a context is at most 2²⁰ tokens and a step holds few of them.

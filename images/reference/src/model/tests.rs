@@ -151,12 +151,9 @@ fn grouped_heads_equal_repeated_ones() {
     full.shape.num_kv_heads = 4;
     for layer in &mut full.layers {
         for weight in [&mut layer.key, &mut layer.value] {
-            let heads = weight
-                .reshape((2, 1, 8, 32))
-                .unwrap()
-                .repeat((1, 2, 1, 1))
-                .unwrap();
-            *weight = heads.reshape((32, 32)).unwrap();
+            let heads = weight.reshape((32, 2, 1, 8)).unwrap();
+            let twice = heads.repeat((1, 1, 2, 1)).unwrap();
+            *weight = twice.reshape((32, 32)).unwrap();
         }
     }
     let tokens = prompt(9, 11);

@@ -28,19 +28,19 @@ impl Weights {
         }
     }
 
-    /// A matrix that takes `input` features to `output` features. Kept as (output, input), as Llama's
-    /// checkpoints are.
-    pub fn matrix(&mut self, output: usize, input: usize) -> Result<Tensor> {
+    /// A matrix. The linear layers keep theirs as (input, output): products of few rows, as decoding
+    /// makes them, then need no repacking.
+    pub fn matrix(&mut self, rows: usize, columns: usize) -> Result<Tensor> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(self.next);
         self.next += 1;
-        self.drawn += (output * input) as u64;
+        self.drawn += (rows * columns) as u64;
         let normal = Normal::new(0.0, DEVIATION).expect("the deviation is finite and positive");
         let values: Vec<f32> = normal
             .sample_iter(&mut random)
-            .take(output * input)
+            .take(rows * columns)
             .collect();
-        Tensor::from_vec(values, (output, input), &Device::Cpu)?.to_dtype(self.dtype)
+        Tensor::from_vec(values, (rows, columns), &Device::Cpu)?.to_dtype(self.dtype)
     }
 
     /// The scale of a norm, which begins as ones.
