@@ -116,15 +116,11 @@ impl Campaign {
                 }
             }
         }
-        let parts = experiments.iter().map(|experiment| {
-            (
-                experiment.backend.as_str(),
-                &experiment.varying,
-                experiment.hash,
-            )
-        });
-        let ids = identity::ids(parts);
-        for (experiment, id) in experiments.iter_mut().zip(ids) {
+        let stems: Vec<(String, Digest)> = experiments
+            .iter_mut()
+            .map(|experiment| (std::mem::take(&mut experiment.id), experiment.hash))
+            .collect();
+        for (experiment, id) in experiments.iter_mut().zip(identity::ids(&stems)) {
             experiment.id = id;
         }
         Expansion {
@@ -213,23 +209,30 @@ impl Campaign {
             &workload,
             policies,
         );
-        let names = varying.get(catalogue.backend()).into_iter().flatten();
-        let shown = names.filter_map(|name| {
-            let value = values
-                .get(name.as_str())
-                .copied()
-                .cloned()
-                .or_else(|| set(name).cloned())
-                .or_else(|| self.workload_base(name));
-            Some(((*name).to_owned(), value?))
-        });
+        let names = &varying[catalogue.backend()];
+        let shown: BTreeMap<String, Value> = names
+            .shown
+            .iter()
+            .filter_map(|name| {
+                let value = values
+                    .get(name.as_str())
+                    .copied()
+                    .or_else(|| set(name))
+                    .cloned();
+                Some((name.clone(), value.or_else(|| self.workload_base(name))?))
+            })
+            .collect();
+        let telling = names
+            .telling
+            .iter()
+            .filter_map(|name| Some((name.as_str(), shown.get(name)?)));
         Experiment {
-            id: String::new(),
+            id: identity::stem(catalogue.backend(), telling),
             hash: Digest::of_canonical(&canonical),
             engine_key: Digest::from_bytes([0; 32]),
             backend: catalogue.backend().to_owned(),
             backend_version: catalogue.version().to_owned(),
-            varying: shown.collect(),
+            varying: shown,
             engine,
             request,
             model: self.model.clone(),
@@ -285,45 +288,43 @@ impl Campaign {
         Some(Facts::new(product, &self.plan).value(name, &[])).filter(|value| !value.is_null())
     }
 
-    /// For each backend the names that have more than one value over its points.
+    /// For each backend what differs over its points, and what of it tells them apart.
     fn varying(&self) -> Varying<'_> {
-        let mut values: BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> = BTreeMap::new();
-        for product in &self.grid.products {
-            let backend = values.entry(product.catalogue.backend()).or_default();
-            for (name, setting) in product
-                .axes
-                .iter()
-                .flat_map(|axis| axis.names.iter().map(move |name| (name, &axis.settings)))
-            {
-                let seen = backend.entry(name).or_default();
-                seen.extend(
-                    setting
-                        .iter()
-                        .map(|setting| self.shown(product, name, setting.get(name))),
-                );
-            }
-        }
-        for product in &self.grid.products {
-            let Some(backend) = values.get_mut(product.catalogue.backend()) else {
-                continue;
+        let mut varying = Varying::new();
+        for catalogue in self.grid.catalogues().into_values() {
+            let backend = catalogue.backend();
+            let products = || {
+                self.grid
+                    .products
+                    .iter()
+                    .filter(|product| product.catalogue.backend() == backend)
             };
-            for (name, seen) in backend.iter_mut() {
-                if !product.axes.iter().any(|axis| axis.names.contains(*name)) {
-                    seen.insert(self.shown(product, name, None));
+            let names: BTreeSet<&String> = products()
+                .flat_map(|product| &product.axes)
+                .flat_map(|axis| &axis.names)
+                .collect();
+            let several = |name: &&String| {
+                let mut seen = BTreeSet::new();
+                for product in products() {
+                    match product.axes.iter().find(|axis| axis.names.contains(*name)) {
+                        Some(axis) => seen.extend(
+                            axis.settings
+                                .iter()
+                                .map(|setting| self.shown(product, name, setting.get(*name))),
+                        ),
+                        None => drop(seen.insert(self.shown(product, name, None))),
+                    }
                 }
-            }
+                seen.len() > 1
+            };
+            let shown: Vec<String> = names.into_iter().filter(several).cloned().collect();
+            let told = |name: &&String| {
+                products().all(|product| product.axes.iter().all(|axis| axis.tells(name)))
+            };
+            let telling = shown.iter().filter(told).cloned().collect();
+            varying.insert(backend, Names { shown, telling });
         }
-        let several = |names: BTreeMap<&'_ str, BTreeSet<String>>| {
-            names
-                .into_iter()
-                .filter(|(_, seen)| seen.len() > 1)
-                .map(|(name, _)| name.to_owned())
-                .collect::<Vec<String>>()
-        };
-        values
-            .into_iter()
-            .map(|(backend, names)| (backend, several(names)))
-            .collect()
+        varying
     }
 
     fn shown(&self, product: &Product, name: &str, value: Option<&Value>) -> String {
@@ -334,4 +335,12 @@ impl Campaign {
     }
 }
 
-type Varying<'a> = BTreeMap<&'a str, Vec<String>>;
+/// What differs between a backend's points.
+struct Names {
+    /// Every name with several values.
+    shown: Vec<String>,
+    /// Those that an id needs: of names that vary together, one is enough.
+    telling: Vec<String>,
+}
+
+type Varying<'a> = BTreeMap<&'a str, Names>;

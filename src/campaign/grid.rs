@@ -80,6 +80,25 @@ impl Axis {
         }
     }
 
+    /// Whether a name is worth telling: it is not, where another name of the axis tells all settings apart.
+    pub fn tells(&self, name: &str) -> bool {
+        if self.names.len() < 2 || !self.names.contains(name) {
+            return true;
+        }
+        let distinct = |name: &str| {
+            self.settings
+                .iter()
+                .map(|setting| setting.get(name).map(ToString::to_string))
+                .collect::<BTreeSet<_>>()
+                .len()
+        };
+        let enough = self
+            .names
+            .iter()
+            .find(|name| distinct(name) == self.settings.len());
+        enough.is_none_or(|enough| enough == name)
+    }
+
     /// Where the axis stands: what needs a new engine varies slowest, then by name. The order of keys in
     /// the file plays no part.
     fn rank(&self, catalogue: &Catalogue) -> (u8, String) {

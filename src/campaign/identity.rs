@@ -1,7 +1,7 @@
 //! What makes an experiment the same experiment: its canonical form and the hashes of it, and a name that
 //! people can read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use lem_protocol::{Arrival, Model, Parameters};
 use serde_json::{Value, json};
@@ -68,13 +68,8 @@ const READABLE: usize = 72;
 /// Hex digits of the hash in an id; more where ids would be equal.
 const DIGITS: [usize; 4] = [6, 12, 24, 64];
 
-/// Readable, unique names: the backend, what varies, the beginning of the hash.
-pub(super) fn ids<'a>(
-    experiments: impl Iterator<Item = (&'a str, &'a BTreeMap<String, Value>, Digest)>,
-) -> Vec<String> {
-    let stems: Vec<(String, Digest)> = experiments
-        .map(|(backend, varying, hash)| (stem(backend, varying), hash))
-        .collect();
+/// Unique names: a readable stem and the beginning of the hash, longer where names would be equal.
+pub(super) fn ids(stems: &[(String, Digest)]) -> Vec<String> {
     let mut ids = vec![String::new(); stems.len()];
     let mut open: Vec<usize> = (0..stems.len()).collect();
     for digits in DIGITS {
@@ -89,9 +84,13 @@ pub(super) fn ids<'a>(
     ids
 }
 
-fn stem(backend: &str, varying: &BTreeMap<String, Value>) -> String {
+/// The readable part of an id: the backend and what tells the experiment from others, as far as it fits.
+pub(super) fn stem<'a>(
+    backend: &str,
+    telling: impl Iterator<Item = (&'a str, &'a Value)>,
+) -> String {
     let mut stem = backend.to_owned();
-    for (name, value) in varying {
+    for (name, value) in telling {
         let label = label(name, value);
         if stem.len() + 1 + label.len() > READABLE {
             break;
@@ -126,26 +125,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_readable_bounded_and_safe_in_paths() {
-        let varying: BTreeMap<String, Value> = BTreeMap::from([
-            ("batch_size".to_owned(), json!(4)),
-            ("compile".to_owned(), json!(false)),
-            ("dtype".to_owned(), json!("float32")),
-            ("path".to_owned(), json!("../etc/ä")),
-        ]);
-        let hash = Digest::of(b"x");
-        let ids = ids([("reference", &varying, hash)].into_iter());
+    fn stems_are_readable_bounded_and_safe_in_paths() {
+        let telling = [
+            ("batch_size", json!(4)),
+            ("compile", json!(false)),
+            ("dtype", json!("float32")),
+            ("path", json!("../etc/ä")),
+        ];
+        let stem_of = |telling: &[(&str, Value)]| {
+            stem(
+                "reference",
+                telling.iter().map(|(name, value)| (*name, value)),
+            )
+        };
         assert_eq!(
-            ids,
-            [format!(
-                "reference-batch_size4-no_compile-float32-.._etc__-{}",
-                hash.short(6)
-            )]
+            stem_of(&telling),
+            "reference-batch_size4-no_compile-float32-.._etc__"
         );
-        let long: BTreeMap<String, Value> = (0..40)
-            .map(|n| (format!("parameter{n}"), json!(n)))
-            .collect();
-        assert!(super::ids([("reference", &long, hash)].into_iter())[0].len() <= 80);
+        let names: Vec<String> = (0..40).map(|number| format!("parameter{number}")).collect();
+        let long: Vec<(&str, Value)> = names.iter().map(|name| (name.as_str(), json!(1))).collect();
+        assert!(stem_of(&long).len() <= READABLE);
     }
 
     #[test]
@@ -154,14 +153,11 @@ mod tests {
         let first = Digest::from_bytes(bytes);
         bytes[31] ^= 1;
         let second = Digest::from_bytes(bytes);
-        let varying = BTreeMap::new();
-        let other = BTreeMap::from([("dtype".to_owned(), json!("float32"))]);
-        let ids = ids([
-            ("a", &varying, first),
-            ("a", &varying, second),
-            ("a", &other, first),
-        ]
-        .into_iter());
+        let ids = ids(&[
+            ("a".to_owned(), first),
+            ("a".to_owned(), second),
+            ("a-float32".to_owned(), first),
+        ]);
         assert_ne!(ids[0], ids[1]);
         assert_eq!(ids[2], format!("a-float32-{}", first.short(6)));
     }

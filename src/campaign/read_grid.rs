@@ -457,27 +457,21 @@ impl<'a> GridReader<'a> {
                 continue;
             };
             let written = when.to_json();
-            match Predicate::parse(&written) {
-                Ok(predicate) => {
-                    self.condition(when, &predicate, products);
-                    let reason = item
-                        .find(&["reason"])
-                        .and_then(Node::as_text)
-                        .unwrap_or_default()
-                        .to_owned();
-                    exclude.push(Exclude {
-                        when: predicate,
-                        written,
-                        reason,
-                    });
-                }
-                Err(flaws) => {
-                    for flaw in flaws {
-                        let place = place_of(when, &flaw.path);
-                        self.say(place, flaw.message, flaw.hint);
-                    }
-                }
+            let (predicate, flaws) = Predicate::read(&written);
+            self.condition(when, &predicate, products);
+            for flaw in flaws {
+                self.say(place_of(when, &flaw.path), flaw.message, flaw.hint);
             }
+            let reason = item
+                .find(&["reason"])
+                .and_then(Node::as_text)
+                .unwrap_or_default()
+                .to_owned();
+            exclude.push(Exclude {
+                when: predicate,
+                written,
+                reason,
+            });
         }
         exclude
     }
