@@ -1,92 +1,65 @@
-//! `lemctl images build|list|verify`
+//! `lemctl images build|list|verify`.
 
-use std::io::Write;
-
-use camino::Utf8Path;
+use clap::Subcommand;
 use serde_json::json;
 
-use super::format::{Format, write_json};
-use super::invoker;
+use super::{Format, Outcome, Root, invoker, output};
 use crate::containers::ContainerEngine;
 use crate::containers::docker::DockerEngine;
 use crate::diagnostics::{Exit, Failure};
 use crate::runner::images::{Freshness, ImageState, ImagesError, sources, state};
 use crate::runner::project::Project;
 
-/// Build and look at the images of the backends
-#[derive(Debug, clap::Args)]
-pub struct ImagesArguments {
-    /// What to do
-    #[command(subcommand)]
-    pub command: ImagesCommand,
-}
-
 /// What to do with images.
-#[derive(Debug, clap::Subcommand)]
-pub enum ImagesCommand {
-    /// Build images from images/<backend>/Dockerfile; nothing is pulled
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build images from images/<backend>/Dockerfile; nothing is pulled.
     #[command(
-        after_help = "Examples:\n  lemctl images build reference\n  lemctl images build            every backend that has a Dockerfile"
+        after_help = "Examples:\n  lemctl images build reference\n  lemctl images build               every backend"
     )]
     Build {
-        /// Backends; all of them if none is named
+        /// Backends; all of them if none is named.
         backends: Vec<String>,
-        /// Print only what was built
+        /// Print only what was built.
         #[arg(long, short)]
         quiet: bool,
     },
-    /// List the backends' images on this machine
+    /// List the backends' images on this machine.
     #[command(after_help = "Examples:\n  lemctl images list\n  lemctl images list --format json")]
     List {
-        /// How to print them
-        #[arg(long, value_enum, default_value_t)]
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// Check that the images were built from their sources as they are now; exits 4 if one was not
-    #[command(
-        after_help = "Examples:\n  lemctl images verify\n  lemctl images verify reference --format json"
-    )]
+    /// Check that images were built from their sources as they are now; exits 4 if one was not.
+    #[command(after_help = "Examples:\n  lemctl images verify\n  lemctl images verify reference --format json")]
     Verify {
-        /// Backends; all of them if none is named
+        /// Backends; all of them if none is named.
         backends: Vec<String>,
-        /// How to print them
-        #[arg(long, value_enum, default_value_t)]
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
 }
 
-/// Runs it.
-///
-/// # Errors
-/// What the Engine, the file system or a Dockerfile is to blame for.
-pub async fn run(
-    arguments: &ImagesArguments,
-    root: &Utf8Path,
-    out: &mut (dyn Write + Send),
-) -> Result<Exit, Failure> {
-    let project = invoker::project(root);
-    match &arguments.command {
-        ImagesCommand::Build { backends, quiet } => {
-            for backend in chosen(&project, backends)? {
-                build(&project, &backend, *quiet, out).await?;
+pub(super) async fn run(command: Command, root: &Root) -> Outcome {
+    let project = invoker::project(root.path());
+    match command {
+        Command::Build { backends, quiet } => {
+            for backend in chosen(&project, &backends)? {
+                build(&project, &backend, quiet).await?;
             }
             Ok(Exit::Ok)
         }
-        ImagesCommand::List { format } => {
-            show(out, &states(&project, &[]).await?, *format);
+        Command::List { format } => {
+            show(&states(&project, &[]).await?, format);
             Ok(Exit::Ok)
         }
-        ImagesCommand::Verify { backends, format } => {
-            let states = states(&project, backends).await?;
-            show(out, &states, *format);
-            let current = states
-                .iter()
-                .all(|state| state.freshness == Freshness::Current);
-            Ok(if current {
-                Exit::Ok
-            } else {
-                Exit::EnvironmentNotReady
-            })
+        Command::Verify { backends, format } => {
+            let states = states(&project, &backends).await?;
+            show(&states, format);
+            let current = states.iter().all(|state| state.freshness == Freshness::Current);
+            Ok(if current { Exit::Ok } else { Exit::EnvironmentNotReady })
         }
     }
 }
@@ -100,27 +73,17 @@ fn chosen(project: &Project, named: &[String]) -> Result<Vec<String>, ImagesErro
     }
 }
 
-async fn build(
-    project: &Project,
-    backend: &str,
-    quiet: bool,
-    out: &mut (dyn Write + Send),
-) -> Result<(), Failure> {
+async fn build(project: &Project, backend: &str, quiet: bool) -> Result<(), Failure> {
     let build = sources(project, backend)?;
     let engine = DockerEngine::connect().await?;
     let mut progress = |line: &str| {
         if !quiet {
-            let _ = writeln!(out, "  {line}").and_then(|()| out.flush());
+            output::text(&format!("  {line}"));
         }
     };
     let image = engine.build(&build, &mut progress).await?;
-    let _ = writeln!(
-        out,
-        "built {} ({}, {:.1} MB)",
-        image.reference,
-        short(&image.id),
-        image.size_bytes as f64 / 1e6
-    );
+    let megabytes = image.size_bytes as f64 / 1e6;
+    output::text(&format!("built {} ({}, {megabytes:.1} MB)", image.reference, short(&image.id)));
     Ok(())
 }
 
@@ -133,14 +96,11 @@ async fn states(project: &Project, named: &[String]) -> Result<Vec<ImageState>, 
     Ok(states)
 }
 
-/// Whoever closed the pipe does not want to read the rest: a failed write is no failure.
-fn show(out: &mut dyn Write, states: &[ImageState], format: Format) {
-    let _ = match format {
-        Format::Json => write_json(out, &json!({ "images": states })),
-        Format::Text => states
-            .iter()
-            .try_for_each(|state| writeln!(out, "{}", text(state))),
-    };
+fn show(states: &[ImageState], format: Format) {
+    match format {
+        Format::Json => output::json(&json!({ "images": states })),
+        Format::Text => states.iter().for_each(|state| output::text(&text(state))),
+    }
 }
 
 fn text(state: &ImageState) -> String {

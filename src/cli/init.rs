@@ -1,46 +1,39 @@
-//! `lemctl init`
+//! `lemctl init`.
 
-use std::io::Write;
+use clap::Args;
+use serde_json::json;
 
-use camino::Utf8Path;
-
-use super::format::{Format, write_json};
-use super::invoker;
-use crate::diagnostics::Failure;
+use super::{Format, Outcome, Root, invoker, output};
+use crate::diagnostics::Exit;
 use crate::runner::setup::{Done, measuring_user, set_up};
 
-/// Write .env (PUID, PGID) and the folders of a project
-///
-/// Never overwrites: what is there is left alone and named. Under sudo, the user behind it is written down.
-#[derive(Debug, clap::Args)]
+/// Arguments of `init`.
+#[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lemctl init\n  lemctl init --allow-root     as root, on a machine that has no other user"
+    after_help = "Never overwrites: what is there is left alone and named. Under sudo, the user behind it is written down.\n\n\
+    Examples:\n  lemctl init\n  lemctl init --allow-root     as root, on a machine that has no other user"
 )]
-pub struct InitArguments {
-    /// Let containers run as root; written into .env as LEM_ALLOW_ROOT=1
+pub(super) struct Init {
+    /// Let containers run as root: written into .env as LEM_ALLOW_ROOT=1.
     #[arg(long)]
-    pub allow_root: bool,
-    /// How to print what was done
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    allow_root: bool,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// If root runs it without `--allow-root`, or a file cannot be made.
-pub fn run(arguments: &InitArguments, root: &Utf8Path, out: &mut dyn Write) -> Result<(), Failure> {
-    let project = invoker::project(root);
+pub(super) fn run(arguments: &Init, root: &Root) -> Outcome {
+    let project = invoker::project(root.path());
     let user = measuring_user(project.uid, project.gid, &project.environment);
-    let done = set_up(root, user, arguments.allow_root)?;
-    let written = match arguments.format {
-        Format::Json => write_json(out, &serde_json::json!({ "done": done })),
-        Format::Text => done.iter().try_for_each(|Done { path, made, detail }| {
-            let word = if *made { "made" } else { "kept" };
-            writeln!(out, "{word}  {path:<12} {detail}")
-        }),
-    };
-    // Whoever closed the pipe does not want to read the rest.
-    drop(written);
-    Ok(())
+    let done = set_up(root.path(), user, arguments.allow_root)?;
+    match arguments.format {
+        Format::Json => output::json(&json!({ "done": done })),
+        Format::Text => {
+            for Done { path, made, detail } in &done {
+                let word = if *made { "made" } else { "kept" };
+                output::text(&format!("{word}  {:<12}  {detail}", path.as_str()));
+            }
+        }
+    }
+    Ok(Exit::Ok)
 }

@@ -8,7 +8,7 @@ use crate::runner::project::Project;
 
 /// The project at `root`, for the invoking user.
 #[must_use]
-pub fn project(root: &Utf8Path) -> Project {
+pub(super) fn project(root: &Utf8Path) -> Project {
     Project {
         root: root.to_owned(),
         uid: rustix::process::getuid().as_raw(),
@@ -19,7 +19,7 @@ pub fn project(root: &Utf8Path) -> Project {
 
 /// The invoking user's supplementary groups.
 #[must_use]
-pub fn groups() -> Vec<u32> {
+pub(super) fn groups() -> Vec<u32> {
     let groups = rustix::process::getgroups().unwrap_or_default();
     groups
         .into_iter()

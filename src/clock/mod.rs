@@ -21,10 +21,14 @@ impl Clock for HostClock {
     fn monotonic_ns(&self) -> u64 {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         // CLOCK_MONOTONIC counts up from boot: neither field is ever negative.
-        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
+            + u64::try_from(time.tv_nsec).unwrap_or(0)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the edge that reads the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the edge that reads the wall clock"
+    )]
     fn wall(&self) -> DateTime<Utc> {
         Utc::now()
     }
@@ -47,7 +51,12 @@ mod tests {
         let second = clock.monotonic_ns();
         assert!(second >= first);
         let uptime = std::fs::read_to_string("/proc/uptime").expect("Linux has /proc/uptime");
-        let seconds: f64 = uptime.split(' ').next().expect("two fields").parse().expect("a number");
+        let seconds: f64 = uptime
+            .split(' ')
+            .next()
+            .expect("two fields")
+            .parse()
+            .expect("a number");
         assert!((second as f64 / 1e9 - seconds).abs() < 5.0);
     }
 }

@@ -91,33 +91,57 @@ pub struct WindowFigures {
 /// None if the record has no window marks or the window is empty, which checking excludes.
 #[must_use]
 pub fn window_figures(record: &Record) -> Option<WindowFigures> {
-    let mark = |name| record.marks.iter().find(|mark| mark.name == name).map(|mark| mark.monotonic_ns);
+    let mark = |name| {
+        record
+            .marks
+            .iter()
+            .find(|mark| mark.name == name)
+            .map(|mark| mark.monotonic_ns)
+    };
     let whole = (mark(MarkName::MeasureStart)?, mark(MarkName::MeasureEnd)?);
     let (window, (start, end)) = match record.arrival {
         Arrival::Batch {} => (WindowKind::WholeBatch, whole),
-        Arrival::ClosedLoop { concurrency } => match steady_state(&record.requests, concurrency as usize) {
-            Some(bounds) => (WindowKind::SteadyState, bounds),
-            None => (WindowKind::WholeRun, whole),
-        },
+        Arrival::ClosedLoop { concurrency } => {
+            match steady_state(&record.requests, concurrency as usize) {
+                Some(bounds) => (WindowKind::SteadyState, bounds),
+                None => (WindowKind::WholeRun, whole),
+            }
+        }
     };
     let seconds = end.checked_sub(start).filter(|length| *length > 0)? as f64 / 1e9;
     let inside = |at: u64| at > start && at <= end;
-    let finished: Vec<&RequestRecord> =
-        record.requests.iter().filter(|request| inside(request.last_token_ns())).collect();
-    let output_tokens: u64 = record.requests.iter().map(|request| tokens_inside(request, inside)).sum();
-    let latency = |of: fn(&RequestRecord) -> u64| Latency::of(finished.iter().map(|r| of(r)).collect());
+    let finished: Vec<&RequestRecord> = record
+        .requests
+        .iter()
+        .filter(|request| inside(request.last_token_ns()))
+        .collect();
+    let output_tokens: u64 = record
+        .requests
+        .iter()
+        .map(|request| tokens_inside(request, inside))
+        .sum();
+    let latency =
+        |of: fn(&RequestRecord) -> u64| Latency::of(finished.iter().map(|r| of(r)).collect());
     Some(WindowFigures {
         window,
         start_ns: start,
         end_ns: end,
         seconds,
         requests: finished.len() as u64,
-        input_tokens: finished.iter().map(|request| u64::from(request.input_tokens)).sum(),
+        input_tokens: finished
+            .iter()
+            .map(|request| u64::from(request.input_tokens))
+            .sum(),
         output_tokens,
         output_tokens_per_second: output_tokens as f64 / seconds,
         requests_per_second: finished.len() as f64 / seconds,
         ttft: latency(|r| r.first_token_ns.saturating_sub(r.queued_ns)),
-        itl: Latency::of(finished.iter().flat_map(|r| r.token_gaps_ns.iter().copied()).collect()),
+        itl: Latency::of(
+            finished
+                .iter()
+                .flat_map(|r| r.token_gaps_ns.iter().copied())
+                .collect(),
+        ),
         e2e: latency(|r| r.last_token_ns().saturating_sub(r.queued_ns)),
         queue: latency(|r| r.prefill_ns.saturating_sub(r.queued_ns)),
         prefill: latency(|r| r.first_token_ns.saturating_sub(r.prefill_ns)),
@@ -125,7 +149,10 @@ pub fn window_figures(record: &Record) -> Option<WindowFigures> {
 }
 
 fn steady_state(requests: &[RequestRecord], concurrency: usize) -> Option<(u64, u64)> {
-    let mut first: Vec<u64> = requests.iter().map(|request| request.first_token_ns).collect();
+    let mut first: Vec<u64> = requests
+        .iter()
+        .map(|request| request.first_token_ns)
+        .collect();
     let mut last: Vec<u64> = requests.iter().map(RequestRecord::last_token_ns).collect();
     first.sort_unstable();
     last.sort_unstable();
@@ -166,7 +193,11 @@ mod tests {
             }
         };
         let requests: Vec<_> = (0..count).map(request).collect();
-        let end = requests.iter().map(RequestRecord::last_token_ns).max().unwrap_or(0);
+        let end = requests
+            .iter()
+            .map(RequestRecord::last_token_ns)
+            .max()
+            .unwrap_or(0);
         Record {
             schema_version: 1,
             attempt: String::new(),
@@ -179,8 +210,14 @@ mod tests {
             workload: String::new(),
             arrival,
             marks: vec![
-                Mark { name: MarkName::MeasureStart, monotonic_ns: 1_000 },
-                Mark { name: MarkName::MeasureEnd, monotonic_ns: end },
+                Mark {
+                    name: MarkName::MeasureStart,
+                    monotonic_ns: 1_000,
+                },
+                Mark {
+                    name: MarkName::MeasureEnd,
+                    monotonic_ns: end,
+                },
             ],
             token_timing: TimingKind::Measured,
             requests,
@@ -191,7 +228,14 @@ mod tests {
     fn whole_batches_count_everything() {
         let figures = window_figures(&record(Arrival::Batch {}, 4, 2)).expect("a window");
         assert_eq!(figures.window, WindowKind::WholeBatch);
-        assert_eq!((figures.requests, figures.input_tokens, figures.output_tokens), (4, 8, 12));
+        assert_eq!(
+            (
+                figures.requests,
+                figures.input_tokens,
+                figures.output_tokens
+            ),
+            (4, 8, 12)
+        );
         assert_eq!(figures.seconds, 800e-9);
         assert_eq!(figures.output_tokens_per_second, 12.0 / 800e-9);
         let ttft = figures.ttft.expect("requests finished");
@@ -202,19 +246,19 @@ mod tests {
 
     #[test]
     fn steady_state_leaves_ramp_and_drain_out() {
-        let figures =
-            window_figures(&record(Arrival::ClosedLoop { concurrency: 2 }, 10, 2)).expect("a window");
+        let figures = window_figures(&record(Arrival::ClosedLoop { concurrency: 2 }, 10, 2))
+            .expect("a window");
         assert_eq!(figures.window, WindowKind::SteadyState);
-        // From the 2nd first token (1200) to the 7th finish (2200 + 800 = 2600 + 400).
-        assert_eq!((figures.start_ns, figures.end_ns), (1_200, 2_600 + 400));
+        // From the 2nd first token (1200) to the 7th finish (2600).
+        assert_eq!((figures.start_ns, figures.end_ns), (1_200, 2_600));
         // Two requests' 2nd and 3rd tokens, then three waves of six.
         assert_eq!(figures.output_tokens, 4 + 18);
     }
 
     #[test]
     fn a_short_loop_says_so() {
-        let figures =
-            window_figures(&record(Arrival::ClosedLoop { concurrency: 4 }, 4, 4)).expect("a window");
+        let figures = window_figures(&record(Arrival::ClosedLoop { concurrency: 4 }, 4, 4))
+            .expect("a window");
         assert_eq!(figures.window, WindowKind::WholeRun);
     }
 }

@@ -34,7 +34,9 @@ impl Summary {
     /// Coefficient of variation sd / |mean|, dimensionless; none without sd or at mean 0.
     #[must_use]
     pub fn cv(&self) -> Option<f64> {
-        self.sd.filter(|_| self.mean != 0.0).map(|sd| sd / self.mean.abs())
+        self.sd
+            .filter(|_| self.mean != 0.0)
+            .map(|sd| sd / self.mean.abs())
     }
 }
 
@@ -59,7 +61,9 @@ mod tests {
         let summary = Summary::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).expect("not empty");
         assert_eq!((summary.n, summary.mean), (8, 5.0));
         assert!((summary.sd.expect("n >= 2") - (32.0f64 / 7.0).sqrt()).abs() < 1e-12);
-        assert!((summary.cv().expect("mean is not 0") - (32.0f64 / 7.0).sqrt() / 5.0).abs() < 1e-12);
+        assert!(
+            (summary.cv().expect("mean is not 0") - (32.0f64 / 7.0).sqrt() / 5.0).abs() < 1e-12
+        );
         assert_eq!(Summary::of(&[3.0]).expect("not empty").sd, None);
         assert_eq!(Summary::of(&[]), None);
     }

@@ -19,7 +19,11 @@ impl Iteration {
     /// Its throughput; 0 if it took no time.
     #[must_use]
     pub fn tokens_per_second(&self) -> f64 {
-        if self.elapsed_ns == 0 { 0.0 } else { self.output_tokens as f64 * 1e9 / self.elapsed_ns as f64 }
+        if self.elapsed_ns == 0 {
+            0.0
+        } else {
+            self.output_tokens as f64 * 1e9 / self.elapsed_ns as f64
+        }
     }
 }
 
@@ -52,14 +56,26 @@ impl WarmupRule {
     pub fn judge(&self, series: &[Iteration]) -> Convergence {
         let window = self.min_iterations.max(1) as usize;
         if let Some(start) = series.len().checked_sub(window) {
-            let latest: Vec<f64> = series[start..].iter().map(Iteration::tokens_per_second).collect();
-            let spread = Summary::of(&latest).and_then(|summary| summary.cv()).unwrap_or(0.0);
+            let latest: Vec<f64> = series[start..]
+                .iter()
+                .map(Iteration::tokens_per_second)
+                .collect();
+            let spread = Summary::of(&latest)
+                .and_then(|summary| summary.cv())
+                .unwrap_or(0.0);
             if spread <= self.throughput_cv {
                 return Convergence::Converged;
             }
         }
-        let seconds: f64 = series.iter().map(|iteration| iteration.elapsed_ns as f64 / 1e9).sum();
-        if seconds >= self.max_seconds { Convergence::Capped } else { Convergence::NotYet }
+        let seconds: f64 = series
+            .iter()
+            .map(|iteration| iteration.elapsed_ns as f64 / 1e9)
+            .sum();
+        if seconds >= self.max_seconds {
+            Convergence::Capped
+        } else {
+            Convergence::NotYet
+        }
     }
 }
 
@@ -68,20 +84,36 @@ mod tests {
     use super::*;
 
     fn series(rates: &[u64]) -> Vec<Iteration> {
-        rates.iter().map(|rate| Iteration { output_tokens: *rate, elapsed_ns: 1_000_000_000 }).collect()
+        rates
+            .iter()
+            .map(|rate| Iteration {
+                output_tokens: *rate,
+                elapsed_ns: 1_000_000_000,
+            })
+            .collect()
     }
 
-    const RULE: WarmupRule = WarmupRule { min_iterations: 3, throughput_cv: 0.05, max_seconds: 6.0 };
+    const RULE: WarmupRule = WarmupRule {
+        min_iterations: 3,
+        throughput_cv: 0.05,
+        max_seconds: 6.0,
+    };
 
     #[test]
     fn it_converges_on_the_latest_iterations_only() {
         assert_eq!(RULE.judge(&series(&[10, 60])), Convergence::NotYet);
         assert_eq!(RULE.judge(&series(&[10, 60, 100])), Convergence::NotYet);
-        assert_eq!(RULE.judge(&series(&[10, 60, 100, 101, 99])), Convergence::Converged);
+        assert_eq!(
+            RULE.judge(&series(&[10, 60, 100, 101, 99])),
+            Convergence::Converged
+        );
     }
 
     #[test]
     fn it_gives_up_at_the_cap() {
-        assert_eq!(RULE.judge(&series(&[10, 60, 10, 60, 10, 60])), Convergence::Capped);
+        assert_eq!(
+            RULE.judge(&series(&[10, 60, 10, 60, 10, 60])),
+            Convergence::Capped
+        );
     }
 }

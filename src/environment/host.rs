@@ -35,7 +35,8 @@ impl Host {
     #[must_use]
     pub fn observe() -> Self {
         let machine = line("/etc/machine-id").or_else(|| line("/var/lib/dbus/machine-id"));
-        let id = machine.map(|id| Digest::of(format!("{MACHINE_SALT}:{id}").as_bytes()).to_string());
+        let id =
+            machine.map(|id| Digest::of(format!("{MACHINE_SALT}:{id}").as_bytes()).to_string());
         Self {
             id: id.map_or_else(unknown, |hash| hash[..16].to_owned()),
             kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(unknown),
@@ -78,7 +79,11 @@ mod tests {
         assert!(host.cpus > 0 && host.memory_bytes > 0);
         assert_ne!(host.boot_id, "unknown");
         if let Some(machine) = line("/etc/machine-id") {
-            assert!(!serde_json::to_string(&host).expect("writes").contains(&machine));
+            assert!(
+                !serde_json::to_string(&host)
+                    .expect("writes")
+                    .contains(&machine)
+            );
         }
     }
 }

@@ -35,7 +35,12 @@ impl Cause {
     /// A cause without a hint.
     #[must_use]
     pub fn new(blame: Blame, code: &str, message: impl Into<String>) -> Self {
-        Self { blame, code: code.to_owned(), message: message.into(), hint: None }
+        Self {
+            blame,
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The same with a hint.

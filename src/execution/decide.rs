@@ -30,7 +30,9 @@ pub fn decide(state: &mut State) -> Decision {
     if state.breaker.is_some() || state.stopping.is_some() {
         return take_down(state);
     }
-    let Some(run) = state.next_due() else { return take_down(state) };
+    let Some(run) = state.next_due() else {
+        return take_down(state);
+    };
     if let Some(spent) = spent_backend(state) {
         return stop(state, &spent);
     }
@@ -84,11 +86,21 @@ fn on_the_way(state: &State, run: usize) -> Step {
     if !known.image {
         return Step::EnsureImage { backend };
     }
-    if !known.model && planned(state, &Step::EnsureModel { backend: backend.clone() }) {
+    if !known.model
+        && planned(
+            state,
+            &Step::EnsureModel {
+                backend: backend.clone(),
+            },
+        )
+    {
         return Step::EnsureModel { backend };
     }
     if let Some(other) = state.loaded.filter(|other| *other != load) {
-        return Step::UnloadEngine { backend: plan.loads[other].backend.clone(), load: other };
+        return Step::UnloadEngine {
+            backend: plan.loads[other].backend.clone(),
+            load: other,
+        };
     }
     match known.container {
         Container::Absent => return Step::StartContainer { backend },
@@ -96,13 +108,21 @@ fn on_the_way(state: &State, run: usize) -> Step {
         Container::Probed => {}
     }
     if state.loaded.is_none() {
-        let bare = Step::Baseline { backend: backend.clone(), state: BaselineState::Bare, load: None };
+        let bare = Step::Baseline {
+            backend: backend.clone(),
+            state: BaselineState::Bare,
+            load: None,
+        };
         if !known.bare_baseline && planned(state, &bare) {
             return bare;
         }
         return Step::LoadEngine { backend, load };
     }
-    let resident = Step::Baseline { backend, state: BaselineState::Resident, load: Some(load) };
+    let resident = Step::Baseline {
+        backend,
+        state: BaselineState::Resident,
+        load: Some(load),
+    };
     if !state.resident_baseline && planned(state, &resident) {
         return resident;
     }
@@ -115,10 +135,15 @@ fn planned(state: &State, step: &Step) -> bool {
 
 /// A backend whose container runs though none of its runs is due.
 fn spent_backend(state: &State) -> Option<String> {
-    state.plan().backends.iter().find(|name| {
-        let backend = &state.backends[*name];
-        backend.container != Container::Absent && backend.due == 0
-    }).cloned()
+    state
+        .plan()
+        .backends
+        .iter()
+        .find(|name| {
+            let backend = &state.backends[*name];
+            backend.container != Container::Absent && backend.due == 0
+        })
+        .cloned()
 }
 
 fn take_down(state: &State) -> Decision {
@@ -133,7 +158,10 @@ fn take_down(state: &State) -> Decision {
 /// Unloads what is loaded in the backend's container, then stops it.
 fn stop(state: &State, backend: &str) -> Decision {
     let backend = backend.to_owned();
-    match state.loaded.filter(|load| state.plan().loads[*load].backend == backend) {
+    match state
+        .loaded
+        .filter(|load| state.plan().loads[*load].backend == backend)
+    {
         Some(load) => Decision::Step(Step::UnloadEngine { backend, load }),
         None => Decision::Step(Step::StopContainer { backend }),
     }

@@ -40,7 +40,9 @@ struct RunState {
 }
 
 /// A run that an edited campaign no longer has, though it was tried.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Retired {
     /// Its id.
@@ -64,7 +66,18 @@ pub struct IllegalEvent {
 }
 
 /// How many runs stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// To be measured, the running one included.
     pub due: usize,
@@ -132,14 +145,25 @@ impl State {
     /// The state before the first event.
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
-        let index = plan.runs.iter().enumerate().map(|(i, run)| (run.id.clone(), i)).collect();
+        let index = plan
+            .runs
+            .iter()
+            .enumerate()
+            .map(|(i, run)| (run.id.clone(), i))
+            .collect();
         let steps = plan
             .graph
             .node_weights()
             .filter(|step| !matches!(step, Step::Measure { .. }))
             .map(|step| (plan.step_id(step), step.clone()))
             .collect();
-        let runs = vec![RunState { status: RunStatus::Due, attempts: Vec::new() }; plan.runs.len()];
+        let runs = vec![
+            RunState {
+                status: RunStatus::Due,
+                attempts: Vec::new()
+            };
+            plan.runs.len()
+        ];
         let mut backends: HashMap<String, BackendState> = HashMap::new();
         for run in &plan.runs {
             let backend = &plan.loads[run.load].backend;
@@ -153,7 +177,10 @@ impl State {
             });
             state.due += 1;
         }
-        let tally = Tally { due: runs.len(), ..Tally::default() };
+        let tally = Tally {
+            due: runs.len(),
+            ..Tally::default()
+        };
         Self {
             plan,
             index,
@@ -189,11 +216,24 @@ impl State {
     pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
         match event {
             Event::CampaignCreated(fingerprint) => {
-                self.require(self.fingerprint.is_none(), "campaign_created", "it was created before")?;
+                self.require(
+                    self.fingerprint.is_none(),
+                    "campaign_created",
+                    "it was created before",
+                )?;
                 self.fingerprint = Some(fingerprint.clone());
             }
-            Event::SessionStarted { session, environment_hash, environment, .. } => {
-                self.require(self.fingerprint.is_some(), "session_started", "no campaign was created")?;
+            Event::SessionStarted {
+                session,
+                environment_hash,
+                environment,
+                ..
+            } => {
+                self.require(
+                    self.fingerprint.is_some(),
+                    "session_started",
+                    "no campaign was created",
+                )?;
                 self.require(
                     *session == self.session + 1,
                     "session_started",
@@ -203,7 +243,11 @@ impl State {
                 self.environment = Some((*environment_hash, environment.clone()));
             }
             Event::ChangesAccepted(fingerprint) => {
-                self.require(self.running.is_none(), "changes_accepted", "an attempt is running")?;
+                self.require(
+                    self.running.is_none(),
+                    "changes_accepted",
+                    "an attempt is running",
+                )?;
                 self.require(
                     self.plan.hash() == fingerprint.plan_hash,
                     "changes_accepted",
@@ -236,10 +280,20 @@ impl State {
                 self.lose_worker(backend);
             }
             Event::AttemptStarted { run, attempt } => self.attempt_started(run, *attempt)?,
-            Event::AttemptEnded { run, attempt, verdict, result, figures } => {
+            Event::AttemptEnded {
+                run,
+                attempt,
+                verdict,
+                result,
+                figures,
+            } => {
                 let index = self.attempt("attempt_ended", run, *attempt)?;
                 let backed = matches!(verdict, Verdict::Accepted | Verdict::Rejected { .. });
-                self.require(backed == result.is_some(), "attempt_ended", "verdict and result do not fit")?;
+                self.require(
+                    backed == result.is_some(),
+                    "attempt_ended",
+                    "verdict and result do not fit",
+                )?;
                 self.require(
                     !matches!(verdict, Verdict::Skipped { .. }),
                     "attempt_ended",
@@ -254,7 +308,9 @@ impl State {
                     && cause.blame == Blame::Config
                 {
                     let experiment = self.plan.runs[index].experiment;
-                    self.refused.entry(experiment).or_insert_with(|| (run.clone(), cause.clone()));
+                    self.refused
+                        .entry(experiment)
+                        .or_insert_with(|| (run.clone(), cause.clone()));
                 }
                 self.settle(index, verdict.clone(), result.clone(), figures.clone());
             }
@@ -270,15 +326,24 @@ impl State {
                     "run_skipped",
                     &format!("{run} is not due"),
                 )?;
-                self.settle(index, Verdict::Skipped { cause: cause.clone() }, None, Figures::new());
+                self.settle(
+                    index,
+                    Verdict::Skipped {
+                        cause: cause.clone(),
+                    },
+                    None,
+                    Figures::new(),
+                );
             }
             Event::ResultLost { run, .. } => {
                 let index = self.run("result_lost", run)?;
                 self.reopen(index);
             }
             Event::RunsReopened { runs } => {
-                let indices: Vec<usize> =
-                    runs.iter().map(|run| self.run("runs_reopened", run)).collect::<Result<_, _>>()?;
+                let indices: Vec<usize> = runs
+                    .iter()
+                    .map(|run| self.run("runs_reopened", run))
+                    .collect::<Result<_, _>>()?;
                 for index in indices {
                     self.reopen(index);
                 }
@@ -294,7 +359,11 @@ impl State {
             }
             Event::SessionEnded {} => {
                 self.in_session("session_ended")?;
-                self.require(self.running.is_none(), "session_ended", "an attempt is running")?;
+                self.require(
+                    self.running.is_none(),
+                    "session_ended",
+                    "an attempt is running",
+                )?;
                 self.in_session = false;
             }
             Event::Sealed { manifest_sha256 } => {
@@ -327,7 +396,12 @@ impl State {
             match places.get(&(experiment.hash, run.cycle)) {
                 Some(&index) => {
                     next.runs[index].attempts = state.attempts;
-                    if let RunStatus::Ended { verdict, result, figures } = state.status {
+                    if let RunStatus::Ended {
+                        verdict,
+                        result,
+                        figures,
+                    } = state.status
+                    {
                         next.settle(index, verdict, result, figures);
                     }
                 }
@@ -354,7 +428,14 @@ impl State {
     }
 
     fn require(&self, holds: bool, event: &'static str, why: &str) -> Result<(), IllegalEvent> {
-        if holds { Ok(()) } else { Err(IllegalEvent { event, why: why.to_owned() }) }
+        if holds {
+            Ok(())
+        } else {
+            Err(IllegalEvent {
+                event,
+                why: why.to_owned(),
+            })
+        }
     }
 
     fn in_session(&self, event: &'static str) -> Result<(), IllegalEvent> {
@@ -362,16 +443,17 @@ impl State {
     }
 
     fn run(&self, event: &'static str, id: &str) -> Result<usize, IllegalEvent> {
-        self.index
-            .get(id)
-            .copied()
-            .ok_or_else(|| IllegalEvent { event, why: format!("the plan has no run {id}") })
+        self.index.get(id).copied().ok_or_else(|| IllegalEvent {
+            event,
+            why: format!("the plan has no run {id}"),
+        })
     }
 
     fn step(&self, event: &'static str, id: &str) -> Result<&Step, IllegalEvent> {
-        self.steps
-            .get(id)
-            .ok_or_else(|| IllegalEvent { event, why: format!("the plan has no step {id}") })
+        self.steps.get(id).ok_or_else(|| IllegalEvent {
+            event,
+            why: format!("the plan has no step {id}"),
+        })
     }
 
     /// The run whose open attempt this is.
@@ -429,11 +511,21 @@ impl State {
         }
     }
 
-    fn settle(&mut self, index: usize, verdict: Verdict, result: Option<ResultFile>, figures: Figures) {
+    fn settle(
+        &mut self,
+        index: usize,
+        verdict: Verdict,
+        result: Option<ResultFile>,
+        figures: Figures,
+    ) {
         self.tally.due -= 1;
         *self.counter(&verdict) += 1;
         self.backend_of(index).due -= 1;
-        self.runs[index].status = RunStatus::Ended { verdict, result, figures };
+        self.runs[index].status = RunStatus::Ended {
+            verdict,
+            result,
+            figures,
+        };
     }
 
     fn reopen(&mut self, index: usize) {
@@ -467,11 +559,15 @@ impl State {
 
     fn backend_of(&mut self, index: usize) -> &mut BackendState {
         let backend = &self.plan.loads[self.plan.runs[index].load].backend;
-        self.backends.get_mut(backend).expect("new() entered the backend of every run")
+        self.backends
+            .get_mut(backend)
+            .expect("new() entered the backend of every run")
     }
 
     fn backend(&mut self, backend: &str) -> &mut BackendState {
-        self.backends.get_mut(backend).expect("the plan's steps name only backends of its runs")
+        self.backends
+            .get_mut(backend)
+            .expect("the plan's steps name only backends of its runs")
     }
 
     fn step_done(&mut self, step: &Step, detail: &serde_json::Value) {
@@ -481,9 +577,15 @@ impl State {
                 self.images.insert(backend.clone(), detail.clone());
             }
             Step::EnsureModel { backend } => self.backend(backend).model = true,
-            Step::StartContainer { backend } => self.backend(backend).container = Container::Started,
+            Step::StartContainer { backend } => {
+                self.backend(backend).container = Container::Started
+            }
             Step::ProbeContainer { backend } => self.backend(backend).container = Container::Probed,
-            Step::Baseline { backend, load: None, .. } => self.backend(backend).bare_baseline = true,
+            Step::Baseline {
+                backend,
+                load: None,
+                ..
+            } => self.backend(backend).bare_baseline = true,
             Step::Baseline { load: Some(_), .. } => self.resident_baseline = true,
             Step::LoadEngine { load, .. } => {
                 self.loaded = Some(*load);
@@ -507,16 +609,24 @@ impl State {
             | Step::EnsureModel { backend }
             | Step::StartContainer { backend }
             | Step::ProbeContainer { backend }
-            | Step::Baseline { backend, load: None, .. } => {
+            | Step::Baseline {
+                backend,
+                load: None,
+                ..
+            } => {
                 self.backend(backend).down = Some((id.to_owned(), cause.clone()));
             }
-            Step::Baseline { load: Some(load), .. } => {
+            Step::Baseline {
+                load: Some(load), ..
+            } => {
                 self.load_failures.insert(*load, cause.clone());
             }
             Step::LoadEngine { load, .. } => match cause.blame {
                 Blame::Config => {
                     let key = self.plan.loads[*load].engine_key;
-                    self.refused_keys.entry(key).or_insert_with(|| (id.to_owned(), cause.clone()));
+                    self.refused_keys
+                        .entry(key)
+                        .or_insert_with(|| (id.to_owned(), cause.clone()));
                 }
                 Blame::Worker => {
                     self.load_failures.insert(*load, cause.clone());
@@ -541,7 +651,10 @@ impl State {
     }
 
     fn lose_worker(&mut self, backend: &str) {
-        if self.loaded.is_some_and(|load| self.plan.loads[load].backend == backend) {
+        if self
+            .loaded
+            .is_some_and(|load| self.plan.loads[load].backend == backend)
+        {
             self.loaded = None;
             self.resident_baseline = false;
         }
@@ -549,7 +662,9 @@ impl State {
 
     fn judge_environment(&mut self, verdict: &Verdict) {
         match verdict {
-            Verdict::Failed { cause } if cause.blame == Blame::Environment => self.environment_failures += 1,
+            Verdict::Failed { cause } if cause.blame == Blame::Environment => {
+                self.environment_failures += 1
+            }
             Verdict::Accepted | Verdict::Rejected { .. } => self.environment_failures = 0,
             _ => {}
         }
@@ -589,7 +704,10 @@ impl State {
     }
 
     /// How each attempt ended: its verdict, or none if it was interrupted or is running.
-    pub fn history(&self, run: usize) -> impl Iterator<Item = Option<(&Verdict, Option<&ResultFile>)>> {
+    pub fn history(
+        &self,
+        run: usize,
+    ) -> impl Iterator<Item = Option<(&Verdict, Option<&ResultFile>)>> {
         self.runs[run].attempts.iter().map(|ended| match ended {
             Some(Ended::With(verdict, result)) => Some((verdict, result.as_ref())),
             Some(Ended::Interrupted) | None => None,

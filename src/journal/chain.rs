@@ -3,7 +3,9 @@
 use crate::units::Digest;
 
 /// Where the chain stands: how many events, and the hash of the last line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// Events so far; the next one has this number plus 1.
@@ -14,11 +16,17 @@ pub struct Head {
 
 impl Head {
     /// The head of an empty journal.
-    pub const EMPTY: Self = Self { events: 0, sha256: Digest::ZERO };
+    pub const EMPTY: Self = Self {
+        events: 0,
+        sha256: Digest::ZERO,
+    };
 
     /// The head after `line` (without its newline).
     #[must_use]
     pub fn after(self, line: &[u8]) -> Self {
-        Self { events: self.events + 1, sha256: Digest::of(line) }
+        Self {
+            events: self.events + 1,
+            sha256: Digest::of(line),
+        }
     }
 }

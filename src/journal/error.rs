@@ -10,7 +10,10 @@ use crate::diagnostics::{Exit, Fault};
 pub enum JournalError {
     /// The file system said no.
     #[error("cannot {action} {path}: {source}")]
-    #[diagnostic(code(journal::io), help("check permissions and space of the folder, then `lemctl campaign resume`"))]
+    #[diagnostic(
+        code(journal::io),
+        help("check permissions and space of the folder, then `lemctl campaign resume`")
+    )]
     Io {
         /// What was tried.
         action: &'static str,
@@ -23,7 +26,9 @@ pub enum JournalError {
     #[error("{path}:{line}: {what}")]
     #[diagnostic(
         code(journal::damaged),
-        help("the journal was edited or damaged; restore it from a copy, or start the campaign anew with `lemctl campaign up`")
+        help(
+            "the journal was edited or damaged; restore it from a copy, or start the campaign anew with `lemctl campaign up`"
+        )
     )]
     Damaged {
         /// The journal.
@@ -35,7 +40,10 @@ pub enum JournalError {
     },
     /// Another lemctl holds the campaign.
     #[error("{path} is held by another lemctl{}", .pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
-    #[diagnostic(code(journal::locked), help("wait for it to end, or stop it with Ctrl-C there"))]
+    #[diagnostic(
+        code(journal::locked),
+        help("wait for it to end, or stop it with Ctrl-C there")
+    )]
     Locked {
         /// The lock file.
         path: Utf8PathBuf,

@@ -14,6 +14,15 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Whether some process holds the lock of a campaign's results folder now.
+    #[must_use]
+    pub fn is_held(folder: &Utf8Path) -> bool {
+        let Ok(file) = File::open(folder.join("lock")) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     /// Takes the lock of a campaign's results folder.
     ///
     /// # Errors
@@ -22,7 +31,11 @@ impl Lock {
         let path: Utf8PathBuf = folder.join("lock");
         let io = |action, path: &Utf8Path| {
             let path = path.to_owned();
-            move |source| JournalError::Io { action, path, source }
+            move |source| JournalError::Io {
+                action,
+                path,
+                source,
+            }
         };
         let mut file = File::options()
             .read(true)
@@ -36,7 +49,10 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 let _ = file.take(32).read_to_string(&mut text);
-                return Err(JournalError::Locked { path, pid: text.trim().parse().ok() });
+                return Err(JournalError::Locked {
+                    path,
+                    pid: text.trim().parse().ok(),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(io("lock", &path)(source)),
         }

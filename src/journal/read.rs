@@ -48,22 +48,39 @@ pub fn replay(
     mut each: impl FnMut(Entry) -> Result<(), String>,
 ) -> Result<Replayed, JournalError> {
     let path = folder.join(FILE);
-    let io = |source| JournalError::Io { action: "read", path: path.clone(), source };
-    let damaged = |line, what: String| JournalError::Damaged { path: path.clone(), line, what };
+    let io = |source| JournalError::Io {
+        action: "read",
+        path: path.clone(),
+        source,
+    };
+    let damaged = |line, what: String| JournalError::Damaged {
+        path: path.clone(),
+        line,
+        what,
+    };
     let mut reader = BufReader::with_capacity(1 << 18, File::open(&path).map_err(io)?);
-    let mut found = Replayed { head: Head::EMPTY, bytes: 0, torn_bytes: 0 };
+    let mut found = Replayed {
+        head: Head::EMPTY,
+        bytes: 0,
+        torn_bytes: 0,
+    };
     let mut line = Vec::with_capacity(1024);
     loop {
         line.clear();
         let number = found.head.events + 1;
         let limit = MAX_LINE_BYTES as u64 + 1;
-        let read = std::io::Read::take(&mut reader, limit).read_until(b'\n', &mut line).map_err(io)?;
+        let read = std::io::Read::take(&mut reader, limit)
+            .read_until(b'\n', &mut line)
+            .map_err(io)?;
         if read == 0 {
             return Ok(found);
         }
         if line.last() != Some(&b'\n') {
             if read as u64 == limit {
-                return Err(damaged(number, format!("longer than {MAX_LINE_BYTES} bytes")));
+                return Err(damaged(
+                    number,
+                    format!("longer than {MAX_LINE_BYTES} bytes"),
+                ));
             }
             found.torn_bytes = read as u64;
             return Ok(found);
@@ -72,12 +89,18 @@ pub fn replay(
         let entry: Entry = serde_json::from_slice(&line)
             .map_err(|error| damaged(number, format!("not an event: {error}")))?;
         if entry.seq != number {
-            return Err(damaged(number, format!("event {} stands where {number} belongs", entry.seq)));
+            return Err(damaged(
+                number,
+                format!("event {} stands where {number} belongs", entry.seq),
+            ));
         }
         if entry.prev != found.head.sha256 {
             let what = match number {
                 1 => "the first event names an earlier one".to_owned(),
-                _ => format!("line {} was changed: its hash is not the one this line names", number - 1),
+                _ => format!(
+                    "line {} was changed: its hash is not the one this line names",
+                    number - 1
+                ),
             };
             return Err(damaged(number, what));
         }

@@ -39,9 +39,20 @@ impl Journal {
     pub fn create(folder: &Utf8Path, lock: Lock) -> Result<Self, JournalError> {
         let path = folder.join(FILE);
         let file = File::options().append(true).create_new(true).open(&path);
-        let file = file.map_err(|source| JournalError::Io { action: "create", path: path.clone(), source })?;
+        let file = file.map_err(|source| JournalError::Io {
+            action: "create",
+            path: path.clone(),
+            source,
+        })?;
         sync_folder(folder)?;
-        Ok(Self { path, file, head: Head::EMPTY, torn: false, length: 0, _lock: lock })
+        Ok(Self {
+            path,
+            file,
+            head: Head::EMPTY,
+            torn: false,
+            length: 0,
+            _lock: lock,
+        })
     }
 
     /// Opens a replayed journal for appending; a torn last line is cut off.
@@ -52,14 +63,29 @@ impl Journal {
         let path = folder.join(FILE);
         let io = |action| {
             let path = path.clone();
-            move |source| JournalError::Io { action, path, source }
+            move |source| JournalError::Io {
+                action,
+                path,
+                source,
+            }
         };
-        let file = File::options().append(true).open(&path).map_err(io("open"))?;
+        let file = File::options()
+            .append(true)
+            .open(&path)
+            .map_err(io("open"))?;
         if replayed.torn_bytes > 0 {
-            file.set_len(replayed.bytes).map_err(io("cut the torn last line of"))?;
+            file.set_len(replayed.bytes)
+                .map_err(io("cut the torn last line of"))?;
             file.sync_all().map_err(io("sync"))?;
         }
-        Ok(Self { path, file, head: replayed.head, torn: false, length: replayed.bytes, _lock: lock })
+        Ok(Self {
+            path,
+            file,
+            head: replayed.head,
+            torn: false,
+            length: replayed.bytes,
+            _lock: lock,
+        })
     }
 
     /// Appends one event; when this returns, it is on disk.
@@ -79,7 +105,9 @@ impl Journal {
         let head = self.head.after(&bytes);
         bytes.push(b'\n');
         if self.torn {
-            self.file.set_len(self.length).map_err(self.io("cut back"))?;
+            self.file
+                .set_len(self.length)
+                .map_err(self.io("cut back"))?;
         }
         self.torn = true;
         self.file.write_all(&bytes).map_err(self.io("append to"))?;
@@ -98,7 +126,11 @@ impl Journal {
 
     fn io(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> JournalError + use<> {
         let path = self.path.clone();
-        move |source| JournalError::Io { action, path, source }
+        move |source| JournalError::Io {
+            action,
+            path,
+            source,
+        }
     }
 }
 
@@ -106,5 +138,9 @@ impl Journal {
 fn sync_folder(folder: &Utf8Path) -> Result<(), JournalError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|source| JournalError::Io { action: "sync", path: folder.to_owned(), source })
+        .map_err(|source| JournalError::Io {
+            action: "sync",
+            path: folder.to_owned(),
+            source,
+        })
 }

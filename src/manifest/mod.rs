@@ -9,9 +9,14 @@ mod sums;
 mod types;
 mod verify;
 
-pub use run_result::{BaselineNote, LeakNote, ParameterChange, RecordFile, RunResult, Split, WarmupNote};
-pub use seal::{SealError, seal};
-pub use types::{Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE};
+pub use run_result::{
+    BaselineNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
+    WarmupNote, changes,
+};
+pub use seal::{SealError, check_result, seal};
+pub use types::{
+    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE,
+};
 pub use verify::{Finding, FindingKind, Verification, verify};
 
 /// Name of a result's file in its attempt's folder.

@@ -100,14 +100,23 @@ pub struct ParameterChange {
 
 /// Names a parameter whose effective value differs from the requested one.
 #[must_use]
-pub fn changes(requested: &Parameters, effective: &Parameters) -> BTreeMap<String, ParameterChange> {
+pub fn changes(
+    requested: &Parameters,
+    effective: &Parameters,
+) -> BTreeMap<String, ParameterChange> {
     requested
         .iter()
         .filter_map(|(name, asked)| {
             let held = effective.get(name).unwrap_or(&Value::Null);
-            let same = asked == held || asked.as_f64().is_some_and(|asked| held.as_f64() == Some(asked));
+            let same = asked == held
+                || asked
+                    .as_f64()
+                    .is_some_and(|asked| held.as_f64() == Some(asked));
             (!same).then(|| {
-                let change = ParameterChange { requested: asked.clone(), effective: held.clone() };
+                let change = ParameterChange {
+                    requested: asked.clone(),
+                    effective: held.clone(),
+                };
                 (name.clone(), change)
             })
         })
@@ -172,9 +181,8 @@ mod tests {
 
     #[test]
     fn a_changed_parameter_is_named_and_number_spelling_is_not_a_change() {
-        let parameters = |value: Value| -> Parameters {
-            serde_json::from_value(value).expect("an object")
-        };
+        let parameters =
+            |value: Value| -> Parameters { serde_json::from_value(value).expect("an object") };
         let found = changes(
             &parameters(json!({"threads": 2, "temperature": 1, "dtype": "bfloat16", "gone": 1})),
             &parameters(json!({"threads": 1, "temperature": 1.0, "dtype": "bfloat16"})),

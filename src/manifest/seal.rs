@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 
+use super::run_result::RunResult;
 use super::sums;
 use super::types::{
-    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, RunEntry, SUMS_FILE,
+    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest,
+    RunEntry, SUMS_FILE,
 };
-use super::run_result::RunResult;
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::diagnostics::{Exit, Fault};
@@ -45,7 +46,10 @@ pub enum SealError {
     },
     /// The state lacks something that every campaign has.
     #[error("the journal has no {what}")]
-    #[diagnostic(code(manifest::incomplete), help("start the campaign anew: lemctl campaign up"))]
+    #[diagnostic(
+        code(manifest::incomplete),
+        help("start the campaign anew: lemctl campaign up")
+    )]
     Incomplete {
         /// What.
         what: &'static str,
@@ -90,10 +94,18 @@ pub fn seal(
     let manifest_sha256 = Digest::of(&bytes);
     let event = Event::Sealed { manifest_sha256 };
     journal.append(&event, clock)?;
-    state.apply(&event).map_err(|_| SealError::Incomplete { what: "end of its last session" })?;
+    state.apply(&event).map_err(|_| SealError::Incomplete {
+        what: "end of its last session",
+    })?;
     let journal_file = folders.results().join(sums::journal_path());
-    files.insert(sums::journal_path(), Digest::of(&read_bounded(&journal_file, MAX_FILE_BYTES)?));
-    write_durable(&target.join(SUMS_FILE), sums::render(folders, manifest_sha256, &files).as_bytes())?;
+    files.insert(
+        sums::journal_path(),
+        Digest::of(&read_bounded(&journal_file, MAX_FILE_BYTES)?),
+    );
+    write_durable(
+        &target.join(SUMS_FILE),
+        sums::render(folders, manifest_sha256, &files).as_bytes(),
+    )?;
     sync_folder(&target)?;
     Ok(manifest)
 }
@@ -103,18 +115,29 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
     let results = folders.results();
     let mut files = BTreeMap::new();
     for run in 0..state.plan().runs.len() {
-        for cited in state.history(run).flatten().filter_map(|(_, result)| result) {
+        for cited in state
+            .history(run)
+            .flatten()
+            .filter_map(|(_, result)| result)
+        {
             let record = check_result(folders, cited)?;
             files.insert(cited.path.clone(), cited.sha256);
             files.insert(record.0, record.1);
         }
     }
-    let fingerprint = state.fingerprint().ok_or(SealError::Incomplete { what: "campaign" })?;
-    let inputs = fingerprint.catalogues.values().chain(fingerprint.prompts.values());
+    let fingerprint = state
+        .fingerprint()
+        .ok_or(SealError::Incomplete { what: "campaign" })?;
+    let inputs = fingerprint
+        .catalogues
+        .values()
+        .chain(fingerprint.prompts.values());
     for digest in inputs.chain([&fingerprint.file_sha256]) {
         let path = format!("inputs/{digest}");
         if Digest::of(&read_bounded(&results.join(&path), MAX_FILE_BYTES)?) != *digest {
-            return Err(SealError::Altered { path: results.join(path) });
+            return Err(SealError::Altered {
+                path: results.join(path),
+            });
         }
         files.insert(path, *digest);
     }
@@ -125,15 +148,22 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
 ///
 /// # Errors
 /// [`SealError::Altered`] for the file that is not what was cited.
-pub(super) fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Digest), SealError> {
+pub fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Digest), SealError> {
     let path = folders.results().join(&cited.path);
-    let bytes = read_bounded(&path, MAX_FILE_BYTES)?;
     let altered = || SealError::Altered { path: path.clone() };
+    let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
+    if !camino::Utf8Path::new(&cited.path).components().all(plain) {
+        return Err(altered());
+    }
+    let bytes = read_bounded(&path, MAX_FILE_BYTES)?;
     if Digest::of(&bytes) != cited.sha256 {
         return Err(altered());
     }
     let result: RunResult = serde_json::from_slice(&bytes).map_err(|_| altered())?;
     let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    if result.record.file != lem_protocol::RECORD_FILE {
+        return Err(altered());
+    }
     let record = format!("{folder}/{}", result.record.file);
     let record_path = folders.results().join(&record);
     if Digest::of(&read_bounded(&record_path, MAX_FILE_BYTES)?) != result.record.sha256 {
@@ -143,12 +173,19 @@ pub(super) fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(Str
 }
 
 fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Manifest, SealError> {
-    let fingerprint = state.fingerprint().ok_or(SealError::Incomplete { what: "campaign" })?;
-    let (environment_hash, environment) =
-        state.environment().ok_or(SealError::Incomplete { what: "session" })?;
+    let fingerprint = state
+        .fingerprint()
+        .ok_or(SealError::Incomplete { what: "campaign" })?;
+    let (environment_hash, environment) = state
+        .environment()
+        .ok_or(SealError::Incomplete { what: "session" })?;
     let plan = state.plan();
     let runs: Vec<RunEntry> = (0..plan.runs.len())
-        .map(|run| run_entry(state, run).ok_or(SealError::Incomplete { what: "verdict for every run" }))
+        .map(|run| {
+            run_entry(state, run).ok_or(SealError::Incomplete {
+                what: "verdict for every run",
+            })
+        })
         .collect::<Result<_, _>>()?;
     let experiments = plan
         .experiments
@@ -157,7 +194,11 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
             id: experiment.id.clone(),
             hash: experiment.hash,
             config: experiment.canonical(),
-            aliases: experiment.aliases.iter().map(ToString::to_string).collect(),
+            aliases: experiment
+                .aliases
+                .iter()
+                .map(|point| campaign.settings(*point))
+                .collect(),
             figures: over_cycles(&runs, &experiment.id),
         })
         .collect();
@@ -190,10 +231,23 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
 fn run_entry(state: &State, run: usize) -> Option<RunEntry> {
     let planned = &state.plan().runs[run];
     let experiment = state.plan().experiment_of(run);
-    let RunStatus::Ended { verdict, result, figures } = state.status(run) else { return None };
+    let RunStatus::Ended {
+        verdict,
+        result,
+        figures,
+    } = state.status(run)
+    else {
+        return None;
+    };
     let attempts = state.history(run).map(|ended| match ended {
-        Some((verdict, result)) => Attempt { verdict: Some(verdict.clone()), result: result.cloned() },
-        None => Attempt { verdict: None, result: None },
+        Some((verdict, result)) => Attempt {
+            verdict: Some(verdict.clone()),
+            result: result.cloned(),
+        },
+        None => Attempt {
+            verdict: None,
+            result: None,
+        },
     });
     Some(RunEntry {
         run: planned.id.clone(),
@@ -210,8 +264,9 @@ fn run_entry(state: &State, run: usize) -> Option<RunEntry> {
 /// Headline figures of an experiment's accepted runs over the cycles.
 fn over_cycles(runs: &[RunEntry], experiment: &str) -> BTreeMap<String, Summary> {
     let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    let accepted =
-        runs.iter().filter(|run| run.experiment == experiment && run.verdict == Verdict::Accepted);
+    let accepted = runs
+        .iter()
+        .filter(|run| run.experiment == experiment && run.verdict == Verdict::Accepted);
     for (name, value) in accepted.flat_map(|run| &run.figures) {
         samples.entry(name).or_default().push(*value);
     }

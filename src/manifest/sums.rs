@@ -10,7 +10,11 @@ use crate::units::Digest;
 use super::types::MANIFEST_FILE;
 
 /// Hashes by path below the campaign's results folder, plus the manifest's.
-pub(super) fn render(folders: &Folders, manifest: Digest, results: &BTreeMap<String, Digest>) -> String {
+pub(super) fn render(
+    folders: &Folders,
+    manifest: Digest,
+    results: &BTreeMap<String, Digest>,
+) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{manifest}  {MANIFEST_FILE}");
     for (path, digest) in results {

@@ -82,8 +82,8 @@ pub struct ExperimentEntry {
     pub hash: Digest,
     /// The fully resolved configuration.
     pub config: Value,
-    /// Grid points that are this experiment too.
-    pub aliases: Vec<String>,
+    /// Grid points that are this experiment too, by what their axes set.
+    pub aliases: Vec<BTreeMap<String, Value>>,
     /// Its accepted runs' headline figures over the cycles.
     pub figures: BTreeMap<String, Summary>,
 }

@@ -53,7 +53,11 @@ pub struct Verification {
 /// Verifies a sealed campaign. Every file is looked at, whatever was found before.
 #[must_use]
 pub fn verify(folders: &Folders) -> Verification {
-    let mut check = Check { folders, checked: 0, findings: Vec::new() };
+    let mut check = Check {
+        folders,
+        checked: 0,
+        findings: Vec::new(),
+    };
     let manifest = check.manifest();
     let journal = check.journal();
     if let (Some((manifest, sha256)), Some(journal)) = (&manifest, &journal) {
@@ -89,8 +93,15 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn found(&mut self, kind: FindingKind, path: &Utf8Path, what: impl Into<String>) {
-        let path = path.strip_prefix(&self.folders.root).unwrap_or(path).to_string();
-        let finding = Finding { kind, path, what: what.into() };
+        let path = path
+            .strip_prefix(&self.folders.root)
+            .unwrap_or(path)
+            .to_string();
+        let finding = Finding {
+            kind,
+            path,
+            what: what.into(),
+        };
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
@@ -98,13 +109,19 @@ impl Check<'_> {
 
     fn unreadable(&mut self, error: &StoreError) {
         let absent = error.source.kind() == std::io::ErrorKind::NotFound;
-        let kind = if absent { FindingKind::Absent } else { FindingKind::Altered };
+        let kind = if absent {
+            FindingKind::Absent
+        } else {
+            FindingKind::Altered
+        };
         self.found(kind, &error.path, error.source.to_string());
     }
 
     fn read(&mut self, path: &Utf8Path) -> Option<Vec<u8>> {
         self.checked += 1;
-        read_bounded(path, MAX_FILE_BYTES).map_err(|error| self.unreadable(&error)).ok()
+        read_bounded(path, MAX_FILE_BYTES)
+            .map_err(|error| self.unreadable(&error))
+            .ok()
     }
 
     fn manifest(&mut self) -> Option<(Manifest, Digest)> {
@@ -113,7 +130,11 @@ impl Check<'_> {
         match serde_json::from_slice(&bytes) {
             Ok(manifest) => Some((manifest, Digest::of(&bytes))),
             Err(error) => {
-                self.found(FindingKind::Altered, &path, format!("not a manifest: {error}"));
+                self.found(
+                    FindingKind::Altered,
+                    &path,
+                    format!("not a manifest: {error}"),
+                );
                 None
             }
         }
@@ -127,11 +148,17 @@ impl Check<'_> {
             self.found(FindingKind::Absent, &path, "no such file");
             return None;
         }
-        let mut sealed = Sealed { last: None, after: 0 };
+        let mut sealed = Sealed {
+            last: None,
+            after: 0,
+        };
         let replayed = replay(&results, |entry| {
             sealed.after += 1;
             if let Event::Sealed { manifest_sha256 } = entry.event {
-                let before = Head { events: entry.seq - 1, sha256: entry.prev };
+                let before = Head {
+                    events: entry.seq - 1,
+                    sha256: entry.prev,
+                };
                 sealed.last = Some((before, manifest_sha256));
                 sealed.after = 0;
             }
@@ -139,7 +166,11 @@ impl Check<'_> {
         });
         match replayed {
             Ok(replayed) if replayed.torn_bytes > 0 => {
-                self.found(FindingKind::Altered, &path, "its last line is torn, though it was sealed");
+                self.found(
+                    FindingKind::Altered,
+                    &path,
+                    "its last line is torn, though it was sealed",
+                );
                 None
             }
             Ok(_) => Some(sealed),
@@ -157,7 +188,10 @@ impl Check<'_> {
             None => self.found(
                 FindingKind::Altered,
                 &journal_path,
-                format!("it ends before the seal; the manifest counts {} events", manifest.journal.events),
+                format!(
+                    "it ends before the seal; the manifest counts {} events",
+                    manifest.journal.events
+                ),
             ),
             Some((_, sealed)) if sealed != sha256 => {
                 let what = format!("its SHA-256 is {sha256}, the journal sealed {sealed}");
@@ -171,7 +205,10 @@ impl Check<'_> {
                 self.found(FindingKind::Altered, &journal_path, what);
             }
             Some(_) if journal.after > 0 => {
-                let what = format!("{} events follow the seal: the campaign was reopened", journal.after);
+                let what = format!(
+                    "{} events follow the seal: the campaign was reopened",
+                    journal.after
+                );
                 self.found(FindingKind::Altered, &journal_path, what);
             }
             Some(_) => {}
@@ -182,21 +219,30 @@ impl Check<'_> {
     fn configs(&mut self, manifest: &Manifest) {
         let path = self.folders.manifests().join(MANIFEST_FILE);
         if Digest::of(manifest.campaign.file.as_bytes()) != manifest.campaign.file_sha256 {
-            self.found(FindingKind::Altered, &path, "campaign.file does not have the hash in campaign.file_sha256");
+            self.found(
+                FindingKind::Altered,
+                &path,
+                "campaign.file does not have the hash in campaign.file_sha256",
+            );
         }
         let mut hashes = BTreeMap::new();
         for experiment in &manifest.experiments {
             let hash = Digest::of_canonical(&experiment.config);
             if hash != experiment.hash {
-                let what =
-                    format!("the config of experiment {} has hash {hash}, not {}", experiment.id, experiment.hash);
+                let what = format!(
+                    "the config of experiment {} has hash {hash}, not {}",
+                    experiment.id, experiment.hash
+                );
                 self.found(FindingKind::Altered, &path, what);
             }
             hashes.insert(experiment.id.as_str(), experiment.hash);
         }
         for run in &manifest.runs {
             if hashes.get(run.experiment.as_str()) != Some(&run.experiment_hash) {
-                let what = format!("run {} names another experiment hash than its experiment", run.run);
+                let what = format!(
+                    "run {} names another experiment hash than its experiment",
+                    run.run
+                );
                 self.found(FindingKind::Altered, &path, what);
             }
         }
@@ -218,7 +264,11 @@ impl Check<'_> {
                     files.insert(record, sha256);
                 }
                 Err(SealError::Altered { path }) => {
-                    self.found(FindingKind::Altered, &path, "its SHA-256 is not the sealed one");
+                    self.found(
+                        FindingKind::Altered,
+                        &path,
+                        "its SHA-256 is not the sealed one",
+                    );
                 }
                 Err(SealError::Store(error)) => self.unreadable(&error),
                 // check_result gives no other error.
@@ -226,14 +276,21 @@ impl Check<'_> {
             }
         }
         let campaign = &manifest.campaign;
-        let inputs = campaign.catalogues.values().chain(campaign.prompts.values());
+        let inputs = campaign
+            .catalogues
+            .values()
+            .chain(campaign.prompts.values());
         for digest in inputs.chain([&campaign.file_sha256]) {
             let path = format!("inputs/{digest}");
             let file = self.folders.results().join(&path);
             if let Some(bytes) = self.read(&file)
                 && Digest::of(&bytes) != *digest
             {
-                self.found(FindingKind::Altered, &file, "its SHA-256 is not the one in its name");
+                self.found(
+                    FindingKind::Altered,
+                    &file,
+                    "its SHA-256 is not the one in its name",
+                );
             }
             files.insert(path, *digest);
         }
@@ -243,7 +300,9 @@ impl Check<'_> {
     /// Every line of SHA256SUMS must be the one that belongs there.
     fn sums(&mut self, manifest: Digest, mut files: BTreeMap<String, Digest>) {
         let path = self.folders.manifests().join(SUMS_FILE);
-        let Some(bytes) = self.read(&path) else { return };
+        let Some(bytes) = self.read(&path) else {
+            return;
+        };
         let journal = self.folders.results().join(crate::journal::FILE);
         if let Ok(journal) = read_bounded(&journal, MAX_FILE_BYTES) {
             files.insert(sums::journal_path(), Digest::of(&journal));
@@ -255,10 +314,18 @@ impl Check<'_> {
         let have: BTreeSet<&str> = text.lines().collect();
         let damaged = !self.findings.is_empty();
         for line in want.difference(&have) {
-            self.found(FindingKind::Altered, &path, format!("it lacks the line `{line}`"));
+            self.found(
+                FindingKind::Altered,
+                &path,
+                format!("it lacks the line `{line}`"),
+            );
         }
         for line in have.difference(&want).filter(|_| !damaged) {
-            self.found(FindingKind::Altered, &path, format!("it has a foreign line `{line}`"));
+            self.found(
+                FindingKind::Altered,
+                &path,
+                format!("it has a foreign line `{line}`"),
+            );
         }
     }
 }

@@ -71,7 +71,20 @@ impl Plan {
         for (index, slot) in slots.iter().enumerate() {
             draft.add(index, *slot);
         }
-        draft.finish(experiments)
+        let Draft {
+            runs,
+            loads,
+            backends,
+            graph,
+            ..
+        } = draft;
+        Self {
+            experiments,
+            runs,
+            loads,
+            backends,
+            graph,
+        }
     }
 
     /// The step's id: stable within a plan, used by the journal.
@@ -82,8 +95,16 @@ impl Plan {
             Step::EnsureModel { backend } => format!("ensure-model:{backend}"),
             Step::StartContainer { backend } => format!("start-container:{backend}"),
             Step::ProbeContainer { backend } => format!("probe-container:{backend}"),
-            Step::Baseline { backend, state, load: None } => format!("baseline-{}:{backend}", state.word()),
-            Step::Baseline { state, load: Some(load), .. } => format!("baseline-{}:{load}", state.word()),
+            Step::Baseline {
+                backend,
+                state,
+                load: None,
+            } => format!("baseline-{}:{backend}", state.word()),
+            Step::Baseline {
+                state,
+                load: Some(load),
+                ..
+            } => format!("baseline-{}:{load}", state.word()),
             Step::LoadEngine { load, .. } => format!("load-engine:{load}"),
             Step::Measure { run } => format!("measure:{}", self.runs[*run].id),
             Step::UnloadEngine { load, .. } => format!("unload-engine:{load}"),
@@ -186,18 +207,30 @@ impl<'a> Draft<'a> {
         self.previous = Some(slot);
         if self.last_use[experiment.backend.as_str()] == index {
             self.unload();
-            self.node(Step::StopContainer { backend: experiment.backend.clone() }, &[]);
+            self.node(
+                Step::StopContainer {
+                    backend: experiment.backend.clone(),
+                },
+                &[],
+            );
         }
     }
 
     /// The longer of the gaps whose boundary lies between the two runs. With `grouped` the cycles of
     /// one experiment follow each other, so a change of experiment is not the end of a cycle.
     fn gap(&self, slot: Slot) -> f64 {
-        let Some(previous) = self.previous else { return 0.0 };
+        let Some(previous) = self.previous else {
+            return 0.0;
+        };
         let policy = &self.campaign.execution;
         let config = previous.experiment != slot.experiment;
-        let cycle = previous.cycle != slot.cycle && !(config && policy.structure == Structure::Grouped);
-        let config_gap = if config { policy.config_gap_seconds } else { 0.0 };
+        let cycle =
+            previous.cycle != slot.cycle && !(config && policy.structure == Structure::Grouped);
+        let config_gap = if config {
+            policy.config_gap_seconds
+        } else {
+            0.0
+        };
         let cycle_gap = if cycle { policy.cycle_gap_seconds } else { 0.0 };
         config_gap.max(cycle_gap)
     }
@@ -208,11 +241,30 @@ impl<'a> Draft<'a> {
         }
         let backend = backend.to_owned();
         self.backends.push(backend.clone());
-        let image = self.node(Step::EnsureImage { backend: backend.clone() }, &[]);
-        let start = self.node(Step::StartContainer { backend: backend.clone() }, &[image]);
-        let mut ready = self.node(Step::ProbeContainer { backend: backend.clone() }, &[start]);
+        let image = self.node(
+            Step::EnsureImage {
+                backend: backend.clone(),
+            },
+            &[],
+        );
+        let start = self.node(
+            Step::StartContainer {
+                backend: backend.clone(),
+            },
+            &[image],
+        );
+        let mut ready = self.node(
+            Step::ProbeContainer {
+                backend: backend.clone(),
+            },
+            &[start],
+        );
         if self.campaign.baseline != BaselinePolicy::Off {
-            let step = Step::Baseline { backend: backend.clone(), state: BaselineState::Bare, load: None };
+            let step = Step::Baseline {
+                backend: backend.clone(),
+                state: BaselineState::Bare,
+                load: None,
+            };
             let baseline = self.node(step, &[ready]);
             if self.campaign.baseline == BaselinePolicy::Required {
                 ready = baseline;
@@ -225,18 +277,32 @@ impl<'a> Draft<'a> {
     fn load(&mut self, experiment: usize, ready: NodeIndex) {
         let backend = self.experiments[experiment].backend.clone();
         let load = self.loads.len();
-        let node = self.node(Step::LoadEngine { backend: backend.clone(), load }, &[ready]);
+        let node = self.node(
+            Step::LoadEngine {
+                backend: backend.clone(),
+                load,
+            },
+            &[ready],
+        );
         self.gate = vec![node];
         if self.campaign.baseline != BaselinePolicy::Off {
-            let step =
-                Step::Baseline { backend: backend.clone(), state: BaselineState::Resident, load: Some(load) };
+            let step = Step::Baseline {
+                backend: backend.clone(),
+                state: BaselineState::Resident,
+                load: Some(load),
+            };
             let baseline = self.node(step, &[node]);
             if self.campaign.baseline == BaselinePolicy::Required {
                 self.gate.push(baseline);
             }
         }
         let engine_key = self.experiments[experiment].engine_key;
-        self.loads.push(Load { backend, engine_key, experiment, node });
+        self.loads.push(Load {
+            backend,
+            engine_key,
+            experiment,
+            node,
+        });
         self.open = true;
     }
 
@@ -247,16 +313,6 @@ impl<'a> Draft<'a> {
             let node = self.loads[load].node;
             self.node(Step::UnloadEngine { backend, load }, &[node]);
             self.open = false;
-        }
-    }
-
-    fn finish(self, experiments: Vec<Experiment>) -> Plan {
-        Plan {
-            experiments,
-            runs: self.runs,
-            loads: self.loads,
-            backends: self.backends,
-            graph: self.graph,
         }
     }
 }

@@ -32,16 +32,17 @@ pub fn order(keys: &[usize], cycles: u32, structure: Structure, seed: u64) -> Ve
     let mut by_key: Vec<usize> = (0..keys.len()).collect();
     by_key.sort_by_key(|&experiment| keys[experiment]);
     let cycle_of = |cycle: u32, row: Vec<usize>| {
-        row.into_iter().map(move |experiment| Slot { experiment, cycle })
+        row.into_iter()
+            .map(move |experiment| Slot { experiment, cycle })
     };
     match structure {
         Structure::Grouped => by_key
             .into_iter()
             .flat_map(|experiment| (1..=cycles).map(move |cycle| Slot { experiment, cycle }))
             .collect(),
-        Structure::Interleaved => {
-            (1..=cycles).flat_map(|cycle| cycle_of(cycle, by_key.clone())).collect()
-        }
+        Structure::Interleaved => (1..=cycles)
+            .flat_map(|cycle| cycle_of(cycle, by_key.clone()))
+            .collect(),
         Structure::Shuffled => {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             (1..=cycles)
@@ -55,7 +56,9 @@ pub fn order(keys: &[usize], cycles: u32, structure: Structure, seed: u64) -> Ve
         Structure::LatinSquare => {
             let mut labels = by_key;
             labels.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-            (1..=cycles).flat_map(|cycle| cycle_of(cycle, williams_row(&labels, cycle - 1))).collect()
+            (1..=cycles)
+                .flat_map(|cycle| cycle_of(cycle, williams_row(&labels, cycle - 1)))
+                .collect()
         }
     }
 }
@@ -91,11 +94,18 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Structure; 4] =
-        [Structure::Grouped, Structure::Interleaved, Structure::Shuffled, Structure::LatinSquare];
+    const ALL: [Structure; 4] = [
+        Structure::Grouped,
+        Structure::Interleaved,
+        Structure::Shuffled,
+        Structure::LatinSquare,
+    ];
 
     fn plain(keys: &[usize], cycles: u32, structure: Structure) -> Vec<(usize, u32)> {
-        order(keys, cycles, structure, 7).iter().map(|slot| (slot.experiment, slot.cycle)).collect()
+        order(keys, cycles, structure, 7)
+            .iter()
+            .map(|slot| (slot.experiment, slot.cycle))
+            .collect()
     }
 
     #[test]
@@ -136,14 +146,19 @@ mod tests {
                     *positions.entry((slot.experiment, place)).or_default() += 1;
                 }
                 for pair in row.windows(2) {
-                    *neighbours.entry((pair[0].experiment, pair[1].experiment)).or_default() += 1;
+                    *neighbours
+                        .entry((pair[0].experiment, pair[1].experiment))
+                        .or_default() += 1;
                 }
             }
             let per_position = cycles / u32::try_from(n).expect("small");
             assert_eq!(positions.len(), n * n);
             assert!(positions.values().all(|&count| count == per_position));
             assert_eq!(neighbours.len(), n * (n - 1));
-            assert!(neighbours.values().all(|&count| count == per_position), "n = {n}");
+            assert!(
+                neighbours.values().all(|&count| count == per_position),
+                "n = {n}"
+            );
         }
     }
 

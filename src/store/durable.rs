@@ -11,7 +11,10 @@ use crate::diagnostics::{Exit, Fault};
 /// The file system said no.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("cannot {action} {path}: {source}")]
-#[diagnostic(code(store::io), help("check space and permissions there: `lemctl check`"))]
+#[diagnostic(
+    code(store::io),
+    help("check space and permissions there: `lemctl check`")
+)]
 pub struct StoreError {
     /// What was tried.
     pub action: &'static str,
@@ -24,7 +27,11 @@ pub struct StoreError {
 impl StoreError {
     /// For `map_err`.
     pub(crate) fn at(action: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self { action, path: path.to_owned(), source }
+        move |source| Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -46,7 +53,11 @@ pub fn write_durable(path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
         .and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|source| {
         let _ = std::fs::remove_file(&temporary);
-        StoreError { action: "write", path: path.to_owned(), source }
+        StoreError {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        }
     })
 }
 
@@ -55,7 +66,9 @@ pub fn write_durable(path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// If it cannot be opened or synced.
 pub fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::at("sync", folder))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(StoreError::at("sync", folder))
 }
 
 /// Reads a file of at most `limit` bytes.
@@ -69,7 +82,11 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, StoreError> 
         .map_err(StoreError::at("read", path))?;
     if bytes.len() as u64 > limit {
         let source = std::io::Error::other(format!("it is larger than {limit} bytes"));
-        return Err(StoreError { action: "read", path: path.to_owned(), source });
+        return Err(StoreError {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        });
     }
     Ok(bytes)
 }

@@ -19,19 +19,29 @@ impl Folders {
     /// Folders of campaign `campaign` with id `id`.
     #[must_use]
     pub fn new(root: &Utf8Path, campaign: &str, id: &str) -> Self {
-        Self { root: root.to_owned(), campaign: campaign.to_owned(), id: id.to_owned() }
+        Self {
+            root: root.to_owned(),
+            campaign: campaign.to_owned(),
+            id: id.to_owned(),
+        }
     }
 
     /// Journal, inputs, results, logs.
     #[must_use]
     pub fn results(&self) -> Utf8PathBuf {
-        self.root.join("results").join(&self.campaign).join(&self.id)
+        self.root
+            .join("results")
+            .join(&self.campaign)
+            .join(&self.id)
     }
 
     /// Manifest and SHA256SUMS.
     #[must_use]
     pub fn manifests(&self) -> Utf8PathBuf {
-        self.root.join("manifests").join(&self.campaign).join(&self.id)
+        self.root
+            .join("manifests")
+            .join(&self.campaign)
+            .join(&self.id)
     }
 
     /// What containers mount while the campaign runs; gone when it does not.
@@ -79,7 +89,13 @@ fn names(folder: &Utf8Path) -> Result<Vec<String>, StoreError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(StoreError { action: "read", path: folder.to_owned(), source }),
+        Err(source) => {
+            return Err(StoreError {
+                action: "read",
+                path: folder.to_owned(),
+                source,
+            });
+        }
     };
     let mut names = Vec::new();
     for entry in entries {

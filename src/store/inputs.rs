@@ -52,7 +52,9 @@ impl Inputs {
             source: std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned()),
         };
         if Digest::of(&bytes) != digest {
-            return Err(altered("it was altered: its content no longer has the hash in its name"));
+            return Err(altered(
+                "it was altered: its content no longer has the hash in its name",
+            ));
         }
         String::from_utf8(bytes).map_err(|_| altered("it is not UTF-8"))
     }
@@ -65,7 +67,10 @@ impl Inputs {
         &self,
         digests: &BTreeMap<String, Digest>,
     ) -> Result<BTreeMap<String, String>, StoreError> {
-        digests.iter().map(|(name, digest)| Ok((name.clone(), self.read(*digest)?))).collect()
+        digests
+            .iter()
+            .map(|(name, digest)| Ok((name.clone(), self.read(*digest)?)))
+            .collect()
     }
 
     fn path(&self, digest: Digest) -> Utf8PathBuf {
@@ -88,11 +93,19 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
         let inputs = Inputs::new(path.clone());
-        inputs.keep([b"one".as_slice(), b"two".as_slice()]).expect("kept");
+        inputs
+            .keep([b"one".as_slice(), b"two".as_slice()])
+            .expect("kept");
         let one = Digest::of(b"one");
         assert_eq!(inputs.read(one).expect("read"), "one");
         std::fs::write(path.join(one.to_string()), "One").expect("altered");
-        assert!(inputs.read(one).expect_err("altered").to_string().contains("altered"));
+        assert!(
+            inputs
+                .read(one)
+                .expect_err("altered")
+                .to_string()
+                .contains("altered")
+        );
         assert!(inputs.read(Digest::of(b"three")).is_err());
     }
 }

@@ -79,16 +79,29 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError::Gone`] when the stream is closed.
-    pub async fn send(&mut self, attempt: Option<&str>, request: Request) -> Result<u64, WorkerError> {
+    pub async fn send(
+        &mut self,
+        attempt: Option<&str>,
+        request: Request,
+    ) -> Result<u64, WorkerError> {
         let steers = matches!(request, Request::Go {} | Request::Cancel {});
-        let id = if steers { self.next_id - 1 } else { self.next_id };
+        let id = if steers {
+            self.next_id - 1
+        } else {
+            self.next_id
+        };
         if !steers {
             self.next_id += 1;
             self.open = name(&request);
         }
-        let line = RequestLine { id, attempt: attempt.map(str::to_owned), request };
-        let mut bytes = serde_json::to_vec(&line)
-            .map_err(|error| WorkerError::Protocol { what: format!("a request cannot be written: {error}") })?;
+        let line = RequestLine {
+            id,
+            attempt: attempt.map(str::to_owned),
+            request,
+        };
+        let mut bytes = serde_json::to_vec(&line).map_err(|error| WorkerError::Protocol {
+            what: format!("a request cannot be written: {error}"),
+        })?;
         bytes.push(b'\n');
         let sent = async {
             self.stdin.0.write_all(&bytes).await?;
@@ -97,7 +110,10 @@ impl Worker {
         match tokio::time::timeout(Duration::from_secs(10), sent).await {
             Ok(Ok(())) => Ok(id),
             Ok(Err(_)) => Err(self.gone()),
-            Err(_) => Err(WorkerError::TimedOut { request: self.open, seconds: 10 }),
+            Err(_) => Err(WorkerError::TimedOut {
+                request: self.open,
+                seconds: 10,
+            }),
         }
     }
 
@@ -116,7 +132,10 @@ impl Worker {
         loop {
             let heard = match tokio::time::timeout_at(deadline, self.heard.recv()).await {
                 Err(_) => {
-                    return Err(WorkerError::TimedOut { request: self.open, seconds: limit.as_secs() });
+                    return Err(WorkerError::TimedOut {
+                        request: self.open,
+                        seconds: limit.as_secs(),
+                    });
                 }
                 Ok(None) => return Err(self.gone()),
                 Ok(Some(Heard::Broken(error))) => return Err(error),
@@ -132,7 +151,11 @@ impl Worker {
             match heard.event {
                 Event::Ready {} => return Ok(Reply::Ready),
                 Event::Done { outcome } => return Ok(Reply::Done(outcome)),
-                Event::Error { code, message, hint } => {
+                Event::Error {
+                    code,
+                    message,
+                    hint,
+                } => {
                     return Err(WorkerError::Refused {
                         code: printable(code.as_bytes()),
                         message: printable(message.as_bytes()),
@@ -157,14 +180,19 @@ impl Worker {
         let id = self.send(attempt, request).await?;
         match self.wait(id, limit, |_| {}).await? {
             Reply::Done(outcome) => Ok(outcome),
-            Reply::Ready => Err(WorkerError::Protocol { what: format!("`ready` in answer to `{}`", self.open) }),
+            Reply::Ready => Err(WorkerError::Protocol {
+                what: format!("`ready` in answer to `{}`", self.open),
+            }),
         }
     }
 
     fn gone(&self) -> WorkerError {
         // A poisoned lock would mean that the reader panicked: its log is then no help.
         let log = self.log.lock().map(|log| log.tail()).unwrap_or_default();
-        WorkerError::Gone { request: self.open, log }
+        WorkerError::Gone {
+            request: self.open,
+            log,
+        }
     }
 }
 
@@ -184,7 +212,10 @@ fn name(request: &Request) -> &'static str {
 /// Reads the worker's streams until they end.
 async fn listen(
     mut output: std::pin::Pin<
-        Box<dyn futures_util::Stream<Item = Result<ExecOutput, crate::containers::EngineError>> + Send>,
+        Box<
+            dyn futures_util::Stream<Item = Result<ExecOutput, crate::containers::EngineError>>
+                + Send,
+        >,
     >,
     tell: mpsc::Sender<Heard>,
     log: Arc<Mutex<Log>>,
@@ -199,7 +230,9 @@ async fn listen(
             }
             Ok(ExecOutput::Stdout(bytes)) => lines.push(&bytes, |piece| hear(piece, &tell)),
             Err(error) => {
-                let broken = WorkerError::Connection { what: error.to_string() };
+                let broken = WorkerError::Connection {
+                    what: error.to_string(),
+                };
                 let _ = tell.try_send(Heard::Broken(broken));
                 return;
             }

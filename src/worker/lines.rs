@@ -23,7 +23,11 @@ pub struct Lines {
 impl Lines {
     /// A cutter for lines of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, held: Vec::new(), dropped: 0 }
+        Self {
+            limit,
+            held: Vec::new(),
+            dropped: 0,
+        }
     }
 
     /// Takes the next bytes and hands over every line that they finish.

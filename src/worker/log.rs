@@ -26,7 +26,13 @@ pub struct Log {
 impl Log {
     /// A log that goes to `file`; if it cannot be written, only the tail is kept.
     pub fn new(file: Option<File>) -> Self {
-        Self { file, written: 0, dropped: 0, lines: Lines::new(16 * 1024), tail: VecDeque::new() }
+        Self {
+            file,
+            written: 0,
+            dropped: 0,
+            lines: Lines::new(16 * 1024),
+            tail: VecDeque::new(),
+        }
     }
 
     /// Takes the next bytes of stderr.
@@ -65,7 +71,11 @@ impl Drop for Log {
         if self.dropped > 0
             && let Some(file) = &mut self.file
         {
-            let _ = writeln!(file, "\n[lemctl: {} more bytes were not kept]", self.dropped);
+            let _ = writeln!(
+                file,
+                "\n[lemctl: {} more bytes were not kept]",
+                self.dropped
+            );
         }
     }
 }
@@ -74,7 +84,10 @@ impl Drop for Log {
 /// terminal would obey.
 pub fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_TAIL_LINE)]);
-    text.trim_end().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.trim_end()
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

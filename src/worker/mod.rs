@@ -12,5 +12,6 @@ mod record;
 
 pub use conversation::{Reply, Worker};
 pub use error::WorkerError;
+pub use log::printable;
 pub use outbox::{Collected, OutboxError, collect, exit_record};
 pub use record::{Expected, check};

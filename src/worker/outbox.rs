@@ -51,7 +51,10 @@ pub enum OutboxError {
 /// If it is missing, no plain file, has a second name, or is larger than [`MAX_RECORD_BYTES`].
 pub fn collect(outbox: &Utf8Path, attempt: &str) -> Result<Collected, OutboxError> {
     let bytes = take(outbox, attempt, RECORD_FILE, MAX_RECORD_BYTES)?;
-    Ok(Collected { sha256: Digest::of(&bytes), bytes })
+    Ok(Collected {
+        sha256: Digest::of(&bytes),
+        bytes,
+    })
 }
 
 /// Reads the agent's exit record of a worker, if there is one.
@@ -69,18 +72,32 @@ pub fn exit_record(outbox: &Utf8Path, worker: &str) -> Result<Option<Vec<u8>>, O
 /// Reads `<outbox>/<folder>/<name>` without following a link that the container may have put there.
 fn take(outbox: &Utf8Path, folder: &str, name: &str, limit: u64) -> Result<Vec<u8>, OutboxError> {
     let path = outbox.join(folder).join(name);
-    let refused = |what: String| OutboxError::Refused { path: path.clone(), what };
+    let refused = |what: String| OutboxError::Refused {
+        path: path.clone(),
+        what,
+    };
     let opened = |error: rustix::io::Errno| match error {
         rustix::io::Errno::NOENT => OutboxError::Missing { path: path.clone() },
-        rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => refused("a link or no folder on its way".into()),
-        error => OutboxError::Io { path: path.clone(), source: error.into() },
+        rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => {
+            refused("a link or no folder on its way".into())
+        }
+        error => OutboxError::Io {
+            path: path.clone(),
+            source: error.into(),
+        },
     };
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let root = rustix::fs::open(outbox.as_std_path(), flags | OFlags::DIRECTORY, Mode::empty()).map_err(opened)?;
-    let folder =
-        rustix::fs::openat(&root, folder, flags | OFlags::DIRECTORY, Mode::empty()).map_err(opened)?;
+    let root = rustix::fs::open(
+        outbox.as_std_path(),
+        flags | OFlags::DIRECTORY,
+        Mode::empty(),
+    )
+    .map_err(opened)?;
+    let folder = rustix::fs::openat(&root, folder, flags | OFlags::DIRECTORY, Mode::empty())
+        .map_err(opened)?;
     // NONBLOCK: a named pipe put there must not hang the open.
-    let file = rustix::fs::openat(&folder, name, flags | OFlags::NONBLOCK, Mode::empty()).map_err(opened)?;
+    let file = rustix::fs::openat(&folder, name, flags | OFlags::NONBLOCK, Mode::empty())
+        .map_err(opened)?;
     let stat = rustix::fs::fstat(&file).map_err(opened)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind != FileType::RegularFile {
@@ -93,7 +110,10 @@ fn take(outbox: &Utf8Path, folder: &str, name: &str, limit: u64) -> Result<Vec<u
     File::from(file)
         .take(limit + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| OutboxError::Io { path: path.clone(), source })?;
+        .map_err(|source| OutboxError::Io {
+            path: path.clone(),
+            source,
+        })?;
     if bytes.len() as u64 > limit {
         return Err(refused(format!("larger than {limit} bytes")));
     }
@@ -120,7 +140,10 @@ mod tests {
         let collected = collect(&outbox, "a1").expect("taken");
         assert_eq!(collected.bytes, b"{}");
         assert_eq!(collected.sha256, Digest::of(b"{}"));
-        assert!(matches!(collect(&outbox, "a2"), Err(OutboxError::Missing { .. })));
+        assert!(matches!(
+            collect(&outbox, "a2"),
+            Err(OutboxError::Missing { .. })
+        ));
     }
 
     #[test]
@@ -131,11 +154,17 @@ mod tests {
         let record = outbox.join("a1/record.json");
 
         symlink(&secret, &record).expect("linked");
-        assert!(matches!(collect(&outbox, "a1"), Err(OutboxError::Refused { .. })));
+        assert!(matches!(
+            collect(&outbox, "a1"),
+            Err(OutboxError::Refused { .. })
+        ));
         std::fs::remove_file(&record).expect("removed");
 
         std::fs::hard_link(&secret, &record).expect("linked");
-        assert!(matches!(collect(&outbox, "a1"), Err(OutboxError::Refused { .. })));
+        assert!(matches!(
+            collect(&outbox, "a1"),
+            Err(OutboxError::Refused { .. })
+        ));
         std::fs::remove_file(&record).expect("removed");
 
         rustix::fs::mknodat(
@@ -146,10 +175,16 @@ mod tests {
             0,
         )
         .expect("a pipe");
-        assert!(matches!(collect(&outbox, "a1"), Err(OutboxError::Refused { .. })));
+        assert!(matches!(
+            collect(&outbox, "a1"),
+            Err(OutboxError::Refused { .. })
+        ));
 
         symlink(outbox.join("a1"), outbox.join("a3")).expect("linked");
-        assert!(matches!(collect(&outbox, "a3"), Err(OutboxError::Refused { .. })));
+        assert!(matches!(
+            collect(&outbox, "a3"),
+            Err(OutboxError::Refused { .. })
+        ));
     }
 
     #[test]
@@ -157,6 +192,9 @@ mod tests {
         let (_keep, outbox) = outbox();
         let file = File::create(outbox.join("a1/record.json")).expect("made");
         file.set_len(MAX_RECORD_BYTES + 10).expect("sparse");
-        assert!(matches!(collect(&outbox, "a1"), Err(OutboxError::Refused { .. })));
+        assert!(matches!(
+            collect(&outbox, "a1"),
+            Err(OutboxError::Refused { .. })
+        ));
     }
 }

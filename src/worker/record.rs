@@ -1,7 +1,7 @@
 //! Checking a record against what was asked: a number that is not in a checked record does not exist.
 
 use lem_protocol::{
-    Arrival, MarkName, MeasureFor, Parameters, RECORD_SCHEMA_VERSION, Record, RequestRecord, WorkloadFile,
+    Arrival, MarkName, MeasureFor, Parameters, RECORD_SCHEMA_VERSION, Record, RequestRecord,
 };
 
 /// What a record must say.
@@ -15,8 +15,8 @@ pub struct Expected<'a> {
     pub requested: &'a Parameters,
     /// SHA-256 (hex) of the workload file.
     pub workload: &'a str,
-    /// The prompts.
-    pub prompts: &'a WorkloadFile,
+    /// Input and output tokens of each of its prompts.
+    pub lengths: &'a [(u32, u32)],
     /// How requests arrive.
     pub arrival: Arrival,
     /// How long the window must be.
@@ -32,8 +32,13 @@ pub struct Expected<'a> {
 /// # Errors
 /// One sentence that names the first thing that is wrong.
 pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
-    let record: Record = serde_json::from_slice(bytes).map_err(|error| format!("not a record: {error}"))?;
-    same("schema_version", &record.schema_version, &RECORD_SCHEMA_VERSION)?;
+    let record: Record =
+        serde_json::from_slice(bytes).map_err(|error| format!("not a record: {error}"))?;
+    same(
+        "schema_version",
+        &record.schema_version,
+        &RECORD_SCHEMA_VERSION,
+    )?;
     same("attempt", record.attempt.as_str(), expected.attempt)?;
     same("backend", record.backend.as_str(), expected.backend)?;
     same("requested", &record.requested, expected.requested)?;
@@ -52,7 +57,10 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
     )?;
     let seconds = (end - start) as f64 / 1e9;
     if seconds < expected.measure.min_seconds {
-        return Err(format!("the window lasted {seconds} s, asked for {} s", expected.measure.min_seconds));
+        return Err(format!(
+            "the window lasted {seconds} s, asked for {} s",
+            expected.measure.min_seconds
+        ));
     }
     if (record.requests.len() as u64) < u64::from(expected.measure.min_requests) {
         return Err(format!(
@@ -62,20 +70,28 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
         ));
     }
     for (index, request) in record.requests.iter().enumerate() {
-        check_request(request, expected.prompts, start, end)
+        check_request(request, expected.lengths, start, end)
             .map_err(|what| format!("requests[{index}]: {what}"))?;
     }
     Ok(record)
 }
 
-fn check_request(request: &RequestRecord, prompts: &WorkloadFile, start: u64, end: u64) -> Result<(), String> {
-    let prompt = prompts
-        .prompts
+fn check_request(
+    request: &RequestRecord,
+    lengths: &[(u32, u32)],
+    start: u64,
+    end: u64,
+) -> Result<(), String> {
+    let (input, output) = lengths
         .get(request.prompt as usize)
-        .ok_or_else(|| format!("prompt {} of {}", request.prompt, prompts.prompts.len()))?;
-    same("input_tokens", &(request.input_tokens as usize), &prompt.input_ids.len())?;
-    same("output_tokens", &request.output_tokens, &prompt.output_tokens)?;
-    same("gaps", &request.token_gaps_ns.len(), &(request.output_tokens as usize).saturating_sub(1))?;
+        .ok_or_else(|| format!("prompt {} of {}", request.prompt, lengths.len()))?;
+    same("input_tokens", &request.input_tokens, input)?;
+    same("output_tokens", &request.output_tokens, output)?;
+    same(
+        "gaps",
+        &request.token_gaps_ns.len(),
+        &(request.output_tokens as usize).saturating_sub(1),
+    )?;
     in_order(
         "request",
         &[
@@ -98,7 +114,11 @@ fn mark(record: &Record, name: MarkName) -> Result<u64, String> {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, want: &T) -> Result<(), String> {
+fn same<T: PartialEq + std::fmt::Debug + ?Sized>(
+    what: &str,
+    found: &T,
+    want: &T,
+) -> Result<(), String> {
     if found == want {
         return Ok(());
     }
@@ -106,14 +126,20 @@ fn same<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, want: &T
         let text = format!("{value:?}");
         text.chars().take(200).collect::<String>()
     };
-    Err(format!("{what} is {}, asked for {}", short(found), short(want)))
+    Err(format!(
+        "{what} is {}, asked for {}",
+        short(found),
+        short(want)
+    ))
 }
 
 fn in_order(what: &str, times: &[(&str, u64)]) -> Result<(), String> {
     for pair in times.windows(2) {
         let ((before, earlier), (after, later)) = (pair[0], pair[1]);
         if earlier > later {
-            return Err(format!("{what}: {after} ({later} ns) lies before {before} ({earlier} ns)"));
+            return Err(format!(
+                "{what}: {after} ({later} ns) lies before {before} ({earlier} ns)"
+            ));
         }
     }
     Ok(())
@@ -121,13 +147,9 @@ fn in_order(what: &str, times: &[(&str, u64)]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use lem_protocol::{Mark, Prompt, TimingKind, Weights};
+    use lem_protocol::{Mark, TimingKind, Weights};
 
     use super::*;
-
-    fn prompts() -> WorkloadFile {
-        WorkloadFile { vocab_size: 16, prompts: vec![Prompt { input_ids: vec![3, 4], output_tokens: 3 }] }
-    }
 
     fn record() -> Record {
         Record {
@@ -142,8 +164,14 @@ mod tests {
             workload: "aa".into(),
             arrival: Arrival::Batch {},
             marks: vec![
-                Mark { name: MarkName::MeasureStart, monotonic_ns: 1_000 },
-                Mark { name: MarkName::MeasureEnd, monotonic_ns: 2_000_001_000 },
+                Mark {
+                    name: MarkName::MeasureStart,
+                    monotonic_ns: 1_000,
+                },
+                Mark {
+                    name: MarkName::MeasureEnd,
+                    monotonic_ns: 2_000_001_000,
+                },
             ],
             token_timing: TimingKind::Measured,
             requests: vec![RequestRecord {
@@ -159,16 +187,18 @@ mod tests {
     }
 
     fn checked(record: &Record) -> Result<Record, String> {
-        let prompts = prompts();
         let requested = Parameters::new();
         let expected = Expected {
             attempt: "e.c1.a1",
             backend: "reference",
             requested: &requested,
             workload: "aa",
-            prompts: &prompts,
+            lengths: &[(2, 3)],
             arrival: Arrival::Batch {},
-            measure: MeasureFor { min_seconds: 1.0, min_requests: 1 },
+            measure: MeasureFor {
+                min_seconds: 1.0,
+                min_requests: 1,
+            },
             go_ns: 900,
             done_ns: 2_000_002_000,
         };
@@ -191,7 +221,9 @@ mod tests {
                 r.requested.insert("threads".into(), 3.into());
             }),
             ("workload", |r| r.workload = "bb".into()),
-            ("arrival", |r| r.arrival = Arrival::ClosedLoop { concurrency: 1 }),
+            ("arrival", |r| {
+                r.arrival = Arrival::ClosedLoop { concurrency: 1 }
+            }),
             ("no mark", |r| r.marks.truncate(1)),
             ("two marks", |r| r.marks.push(r.marks[0])),
             ("go was sent", |r| r.marks[0].monotonic_ns = 1),
@@ -205,7 +237,10 @@ mod tests {
             let mut record = record();
             lie(&mut record);
             let error = checked(&record).expect_err(word);
-            assert!(error.contains(word) || word == "last token", "{word}: {error}");
+            assert!(
+                error.contains(word) || word == "last token",
+                "{word}: {error}"
+            );
         }
     }
 }
