@@ -1,6 +1,8 @@
 //! The agent as PID 1 of real containers, FROM scratch and with least privilege. Needs an Engine, the
 //! docker command and `make images`.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
