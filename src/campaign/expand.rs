@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::Campaign;
 use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product};
-use super::identity;
+use super::identity::{self, Frame};
 use super::policy::{BaselinePolicy, WarmupPolicy};
 use super::prune::{Facts, Pruned};
-use super::workload::{Lengths, Workload, Workloads};
+use super::resolve::{Resolved, Resolver};
+use super::workload::{Lengths, Made, Workload, Workloads};
 use crate::catalogue::{Catalogue, Level};
 use crate::units::Digest;
 
@@ -93,38 +94,47 @@ impl Campaign {
     pub fn expand(&self) -> Expansion {
         let survey = self.grid.survey(&self.plan);
         let mut workloads = Workloads::new(&self.plan);
-        let mut engine_keys: HashMap<Vec<u8>, Digest> = HashMap::new();
         let mut seen: HashMap<Digest, usize> = HashMap::new();
         let mut experiments: Vec<Experiment> = Vec::new();
         let varying = self.varying();
+        let policies = (&self.warmup, self.baseline);
+        let products: Vec<(Resolver<'_>, Frame)> = self
+            .grid
+            .products
+            .iter()
+            .map(|product| {
+                let frame = Frame::new(&product.catalogue, &self.model, policies);
+                (Resolver::new(product, &self.plan), frame)
+            })
+            .collect();
+        let (mut engine, mut request) = (String::new(), String::new());
         for point in survey.kept {
             let product = &self.grid.products[usize::from(point.product)];
-            let mut experiment = self.experiment(product, point, &mut workloads, &varying);
-            match seen.get(&experiment.hash) {
-                Some(first) => experiments[*first].aliases.push(point),
-                None => {
-                    let key =
-                        engine_keys.entry(crate::units::canonical_json(&serde_json::json!([
-                            experiment.backend,
-                            experiment.engine
-                        ])));
-                    experiment.engine_key = *key.or_insert_with(|| {
-                        identity::engine_key(&product.catalogue, &experiment.engine, &self.model)
-                    });
-                    seen.insert(experiment.hash, experiments.len());
-                    experiments.push(experiment);
-                }
+            let (resolver, frame) = &products[usize::from(point.product)];
+            let resolved = resolver.at(point.index);
+            engine.clear();
+            resolved.write(Level::Engine, &mut engine);
+            request.clear();
+            resolved.write(Level::Request, &mut request);
+            let made = self.workload(product, point, &resolved, &mut workloads);
+            let hash = frame.hash(&engine, &request, &made.text);
+            if let Some(first) = seen.get(&hash) {
+                experiments[*first].aliases.push(point);
+                continue;
             }
+            seen.insert(hash, experiments.len());
+            let names = &varying[product.catalogue.backend()];
+            let workload = Arc::clone(&made.workload);
+            let mut experiment = self.experiment(product, point, &resolved, workload, names);
+            experiment.hash = hash;
+            experiment.engine_key = frame.engine_key(&engine);
+            experiments.push(experiment);
         }
-        let parts = experiments.iter().map(|experiment| {
-            (
-                experiment.backend.as_str(),
-                &experiment.varying,
-                experiment.hash,
-            )
-        });
-        let ids = identity::ids(parts);
-        for (experiment, id) in experiments.iter_mut().zip(ids) {
+        let stems: Vec<(String, Digest)> = experiments
+            .iter_mut()
+            .map(|experiment| (std::mem::take(&mut experiment.id), experiment.hash))
+            .collect();
+        for (experiment, id) in experiments.iter_mut().zip(identity::ids(&stems)) {
             experiment.id = id;
         }
         Expansion {
@@ -168,70 +178,63 @@ impl Campaign {
         }
     }
 
+    fn workload<'w>(
+        &self,
+        product: &Product,
+        point: Point,
+        resolved: &Resolved<'_>,
+        workloads: &'w mut Workloads<'_>,
+    ) -> &'w Made {
+        let settings = product.settings(point.index);
+        let tokens =
+            |value: Option<&Value>| value.and_then(|value| u32::try_from(value.as_u64()?).ok());
+        let set = |name: &str| tokens(settings.iter().find_map(|setting| setting.get(name)));
+        let lengths = Lengths {
+            input_tokens: set(INPUT_TOKENS),
+            output_tokens: set(OUTPUT_TOKENS),
+        };
+        let vocab_size = tokens(resolved.get(&product.catalogue.vocabulary().parameter));
+        // The catalogue bounds the vocabulary's size to a positive integer.
+        workloads.at(lengths, vocab_size.unwrap_or(1), set(CONCURRENCY))
+    }
+
+    /// All of an experiment but its hashes; the id is its readable part.
     fn experiment(
         &self,
         product: &Product,
         point: Point,
-        workloads: &mut Workloads<'_>,
-        varying: &Varying<'_>,
+        resolved: &Resolved<'_>,
+        workload: Arc<Workload>,
+        names: &Names,
     ) -> Experiment {
         let catalogue = &product.catalogue;
         let settings = product.settings(point.index);
-        let set = |name: &str| settings.iter().find_map(|setting| setting.get(name));
-        let mut values: BTreeMap<&str, &Value> = catalogue
-            .parameters()
-            .iter()
-            .map(|(name, parameter)| (name.as_str(), set(name).unwrap_or(&parameter.default)))
-            .collect();
-        self.normalise(product, &mut values);
-        let mut engine = product.extra_engine.clone();
-        let mut request = product.extra_request.clone();
-        for (name, value) in &values {
-            let parameter = &catalogue.parameters()[*name];
-            let level = if parameter.level == Level::Engine {
-                &mut engine
-            } else {
-                &mut request
-            };
-            level.insert((*name).to_owned(), (*value).clone());
-        }
-        let tokens = |name: &str| set(name).and_then(|value| u32::try_from(value.as_u64()?).ok());
-        let lengths = Lengths {
-            input_tokens: tokens(INPUT_TOKENS),
-            output_tokens: tokens(OUTPUT_TOKENS),
-        };
-        let vocab_size = values
-            .get(catalogue.vocabulary().parameter.as_str())
-            .and_then(|value| u32::try_from(value.as_u64()?).ok());
-        // The catalogue bounds the vocabulary's size to a positive integer.
-        let workload = workloads.at(lengths, vocab_size.unwrap_or(1), tokens(CONCURRENCY));
-        let policies = (&self.warmup, self.baseline);
-        let canonical = identity::canonical(
-            catalogue,
-            (&engine, &request),
-            &self.model,
-            &workload,
-            policies,
-        );
-        let names = varying.get(catalogue.backend()).into_iter().flatten();
-        let shown = names.filter_map(|name| {
-            let value = values
-                .get(name.as_str())
-                .copied()
+        let value = |name: &str| {
+            let set = || settings.iter().find_map(|setting| setting.get(name));
+            resolved
+                .get(name)
+                .or_else(set)
                 .cloned()
-                .or_else(|| set(name).cloned())
-                .or_else(|| self.workload_base(name));
-            Some(((*name).to_owned(), value?))
-        });
+                .or_else(|| self.workload_base(name))
+        };
+        let varying: BTreeMap<String, Value> = names
+            .shown
+            .iter()
+            .filter_map(|name| Some((name.clone(), value(name)?)))
+            .collect();
+        let telling = names
+            .telling
+            .iter()
+            .filter_map(|name| Some((name.as_str(), varying.get(name)?)));
         Experiment {
-            id: String::new(),
-            hash: Digest::of_canonical(&canonical),
+            id: identity::stem(catalogue.backend(), telling),
+            hash: Digest::from_bytes([0; 32]),
             engine_key: Digest::from_bytes([0; 32]),
             backend: catalogue.backend().to_owned(),
             backend_version: catalogue.version().to_owned(),
-            varying: shown.collect(),
-            engine,
-            request,
+            varying,
+            engine: resolved.parameters(Level::Engine),
+            request: resolved.parameters(Level::Request),
             model: self.model.clone(),
             workload,
             aliases: Vec::new(),
@@ -242,88 +245,48 @@ impl Campaign {
         }
     }
 
-    /// Puts parameters without effect to their defaults, until nothing changes.
-    fn normalise<'a>(&'a self, product: &'a Product, values: &mut BTreeMap<&'a str, &'a Value>) {
-        let catalogue = &product.catalogue;
-        for _ in 0..=catalogue.equivalences().len() {
-            let mut changed = false;
-            for equivalence in catalogue.equivalences() {
-                let facts: Vec<(&str, Value)> = equivalence
-                    .when
-                    .names()
-                    .into_iter()
-                    .filter(|name| !values.contains_key(name))
-                    .map(|name| (name, Facts::new(product, &self.plan).value(name, &[])))
-                    .collect();
-                let fact = |name: &str| {
-                    facts
-                        .iter()
-                        .find(|(known, _)| *known == name)
-                        .map_or(&Value::Null, |(_, value)| value)
-                };
-                if !equivalence
-                    .when
-                    .holds(&|name: &str| values.get(name).copied().unwrap_or_else(|| fact(name)))
-                {
-                    continue;
-                }
-                for name in &equivalence.dead {
-                    let default = &catalogue.parameters()[name].default;
-                    changed |= values
-                        .insert(name, default)
-                        .is_some_and(|before| before != default);
-                }
-            }
-            if !changed {
-                return;
-            }
-        }
-    }
-
     fn workload_base(&self, name: &str) -> Option<Value> {
         let product = self.grid.products.first()?;
         Some(Facts::new(product, &self.plan).value(name, &[])).filter(|value| !value.is_null())
     }
 
-    /// For each backend the names that have more than one value over its points.
+    /// For each backend what differs over its points, and what of it tells them apart.
     fn varying(&self) -> Varying<'_> {
-        let mut values: BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> = BTreeMap::new();
-        for product in &self.grid.products {
-            let backend = values.entry(product.catalogue.backend()).or_default();
-            for (name, setting) in product
-                .axes
-                .iter()
-                .flat_map(|axis| axis.names.iter().map(move |name| (name, &axis.settings)))
-            {
-                let seen = backend.entry(name).or_default();
-                seen.extend(
-                    setting
-                        .iter()
-                        .map(|setting| self.shown(product, name, setting.get(name))),
-                );
-            }
-        }
-        for product in &self.grid.products {
-            let Some(backend) = values.get_mut(product.catalogue.backend()) else {
-                continue;
+        let mut varying = Varying::new();
+        for catalogue in self.grid.catalogues().into_values() {
+            let backend = catalogue.backend();
+            let products = || {
+                self.grid
+                    .products
+                    .iter()
+                    .filter(|product| product.catalogue.backend() == backend)
             };
-            for (name, seen) in backend.iter_mut() {
-                if !product.axes.iter().any(|axis| axis.names.contains(*name)) {
-                    seen.insert(self.shown(product, name, None));
+            let names: BTreeSet<&String> = products()
+                .flat_map(|product| &product.axes)
+                .flat_map(|axis| &axis.names)
+                .collect();
+            let several = |name: &&String| {
+                let mut seen = BTreeSet::new();
+                for product in products() {
+                    match product.axes.iter().find(|axis| axis.names.contains(*name)) {
+                        Some(axis) => seen.extend(
+                            axis.settings
+                                .iter()
+                                .map(|setting| self.shown(product, name, setting.get(*name))),
+                        ),
+                        None => drop(seen.insert(self.shown(product, name, None))),
+                    }
                 }
-            }
+                seen.len() > 1
+            };
+            let shown: Vec<String> = names.into_iter().filter(several).cloned().collect();
+            let told = |name: &&String| {
+                products().all(|product| product.axes.iter().all(|axis| axis.tells(name)))
+            };
+            let telling = shown.iter().filter(told).cloned().collect();
+            varying.insert(backend, Names { shown, telling });
         }
-        let several = |names: BTreeMap<&'_ str, BTreeSet<String>>| {
-            names
-                .into_iter()
-                .filter(|(_, seen)| seen.len() > 1)
-                .map(|(name, _)| name.to_owned())
-                .collect::<Vec<String>>()
-        };
-        values
-            .into_iter()
-            .map(|(backend, names)| (backend, several(names)))
-            .collect()
+        varying
     }
 
     fn shown(&self, product: &Product, name: &str, value: Option<&Value>) -> String {
@@ -334,4 +297,12 @@ impl Campaign {
     }
 }
 
-type Varying<'a> = BTreeMap<&'a str, Vec<String>>;
+/// What differs between a backend's points.
+struct Names {
+    /// Every name with several values.
+    shown: Vec<String>,
+    /// Those that an id needs: of names that vary together, one is enough.
+    telling: Vec<String>,
+}
+
+type Varying<'a> = BTreeMap<&'a str, Names>;

@@ -80,6 +80,25 @@ impl Axis {
         }
     }
 
+    /// Whether a name is worth telling: it is not, where another name of the axis tells all settings apart.
+    pub fn tells(&self, name: &str) -> bool {
+        if self.names.len() < 2 || !self.names.contains(name) {
+            return true;
+        }
+        let distinct = |name: &str| {
+            self.settings
+                .iter()
+                .map(|setting| setting.get(name).map(ToString::to_string))
+                .collect::<BTreeSet<_>>()
+                .len()
+        };
+        let enough = self
+            .names
+            .iter()
+            .find(|name| distinct(name) == self.settings.len());
+        enough.is_none_or(|enough| enough == name)
+    }
+
     /// Where the axis stands: what needs a new engine varies slowest, then by name. The order of keys in
     /// the file plays no part.
     fn rank(&self, catalogue: &Catalogue) -> (u8, String) {
@@ -122,16 +141,25 @@ impl Product {
         })
     }
 
-    /// The setting of every axis at an index. The last axis varies fastest.
-    pub fn settings(&self, index: u32) -> Vec<&BTreeMap<String, Value>> {
+    /// The number of the setting of every axis at an index. The last axis varies fastest.
+    pub fn digits(&self, index: u32) -> Vec<usize> {
         let mut rest = index as usize;
-        let mut settings: Vec<&BTreeMap<String, Value>> = Vec::with_capacity(self.axes.len());
-        for axis in self.axes.iter().rev() {
-            settings.push(&axis.settings[rest % axis.settings.len()]);
+        let mut digits = vec![0; self.axes.len()];
+        for (digit, axis) in digits.iter_mut().zip(&self.axes).rev() {
+            *digit = rest % axis.settings.len();
             rest /= axis.settings.len();
         }
-        settings.reverse();
-        settings
+        digits
+    }
+
+    /// The setting of every axis at an index.
+    pub fn settings(&self, index: u32) -> Vec<&BTreeMap<String, Value>> {
+        let digits = self.digits(index);
+        self.axes
+            .iter()
+            .zip(digits)
+            .map(|(axis, digit)| &axis.settings[digit])
+            .collect()
     }
 
     /// What the axes set at an index, as it is written.

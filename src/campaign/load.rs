@@ -10,7 +10,9 @@ use super::grid::{CONCURRENCY, Grid, INPUT_TOKENS, MAX_RAW_POINTS, OUTPUT_TOKENS
 use super::policy::{ExecutionPolicy, WarmupPolicy};
 use super::prompts::{self, PromptLine};
 use super::read_grid::GridReader;
-use super::spec::{ArrivalSpec, JsonlSpec, LengthSpec, MAX_LENGTH, ModelSpec, WorkloadSpec};
+use super::spec::{
+    ArrivalSpec, JsonlSpec, LengthSpec, Lognormal, MAX_LENGTH, ModelSpec, WorkloadSpec,
+};
 use super::workload::{ArrivalPlan, Lengths, Source, WorkloadPlan, sample};
 use super::{Campaign, CampaignReport, PromptSource};
 use crate::catalogue::Catalogues;
@@ -52,7 +54,16 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn campaign(&mut self, text: &str, catalogues: &Catalogues) -> Option<Campaign> {
-        let sections = shape::check(self.root, super::schema(), &mut self.problems)?;
+        let mut misfits = Vec::new();
+        let sections = shape::check(self.root, super::schema(), &mut misfits);
+        // A value that could not be read was told; that it is not there is no second problem.
+        misfits.retain(|misfit| {
+            self.problems
+                .iter()
+                .all(|problem| problem.place != misfit.place)
+        });
+        self.problems.append(&mut misfits);
+        let sections = sections?;
         let name = self.name(&sections);
         let model = self.model(&sections);
         let gpus: Vec<String> = section(&sections, "gpus").unwrap_or_default();
@@ -198,19 +209,21 @@ impl Loader<'_> {
                     seed: synthetic.seed,
                     prompts: synthetic.prompts,
                 };
-                self.length(
+                let input = self.length(
                     &["workload", "synthetic", "input_tokens"],
                     synthetic.input_tokens,
                 );
-                self.length(
+                let output = self.length(
                     &["workload", "synthetic", "output_tokens"],
                     synthetic.output_tokens,
                 );
-                (source, synthetic.output_tokens)
+                (input && output).then_some((source, synthetic.output_tokens))?
             }
             (None, Some(jsonl)) => {
-                self.length(&["workload", "jsonl", "output_tokens"], jsonl.output_tokens);
-                (self.lines(jsonl)?, jsonl.output_tokens)
+                let output =
+                    self.length(&["workload", "jsonl", "output_tokens"], jsonl.output_tokens);
+                let source = self.lines(jsonl)?;
+                output.then_some((source, jsonl.output_tokens))?
             }
             (Some(_), Some(_)) => {
                 self.say(
@@ -247,33 +260,42 @@ impl Loader<'_> {
         })
     }
 
-    fn length(&mut self, path: &[&str], length: Option<LengthSpec>) {
+    /// Whether a length can be drawn from.
+    fn length(&mut self, path: &[&str], length: Option<LengthSpec>) -> bool {
         let Some(LengthSpec::Lognormal(lognormal)) = length else {
-            return;
+            return true;
         };
+        let Lognormal { mean, min, max, .. } = lognormal;
         let path = [path, &["lognormal"]].concat();
-        if lognormal.min > lognormal.max {
-            let message = format!(
-                "`min` is {}, above `max`, which is {}",
-                lognormal.min, lognormal.max
+        if min > max {
+            self.say(
+                &[&path[..], &["min"]].concat(),
+                format!("`min` is {min}, above `max`, which is {max}"),
+                None,
             );
-            self.say(&[&path[..], &["min"]].concat(), message, None);
-        } else if lognormal.mean < f64::from(lognormal.min)
-            || lognormal.mean > f64::from(lognormal.max)
-        {
-            let message = format!(
-                "`mean` is {}, outside of `min` to `max`, which is {} to {}",
-                lognormal.mean, lognormal.min, lognormal.max
-            );
+        } else if mean < f64::from(min) || mean > f64::from(max) {
+            let message =
+                format!("`mean` is {mean}, outside of `min` to `max`, which is {min} to {max}");
             self.say(&[&path[..], &["mean"]].concat(), message, None);
+        } else {
+            return true;
         }
+        false
     }
 
     fn lines(&mut self, jsonl: &JsonlSpec) -> Option<Source> {
         let file = ["workload", "jsonl", "file"];
         let lines = match self.prompts.read(&jsonl.file) {
             Ok(text) => prompts::parse(&jsonl.file, &text, MAX_LENGTH),
-            Err(error) => Err(vec![format!("{} cannot be read: {error}", jsonl.file)]),
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", jsonl.file);
+                self.say(
+                    &file,
+                    message,
+                    Some("the path is relative to the campaign file"),
+                );
+                return None;
+            }
         };
         let lines = match lines {
             Ok(lines) => lines,
@@ -412,7 +434,10 @@ impl Loader<'_> {
                 let message = format!("`{key}` has no effect: every point sets `{axis}`");
                 self.say(path, message, Some("remove the key, or the axis"));
             }
-            (false, false) => {
+            // What is written but wrong was told already.
+            (false, false)
+                if self.root.find(path).is_none() && find_key(self.root, axis).is_none() =>
+            {
                 let message = format!("`{key}` is not set, and not every point sets `{axis}`");
                 self.say(path, message, Some("give one of them"));
             }

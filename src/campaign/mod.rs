@@ -12,6 +12,7 @@ mod prompts;
 mod prune;
 mod read_grid;
 mod report;
+mod resolve;
 mod schema;
 mod spec;
 mod workload;

@@ -83,7 +83,11 @@ pub(super) fn parse(
 }
 
 fn parse_line(line: &str, max_tokens: u32) -> Result<PromptLine, String> {
-    let raw: RawLine = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let raw: RawLine = serde_json::from_str(line).map_err(|error| {
+        let message = error.to_string();
+        let cause = message.split(" at line ").next().unwrap_or_default();
+        format!("column {}: {cause}", error.column())
+    })?;
     let input = match (raw.token_ids, raw.text) {
         (Some(ids), None) => PromptInput::Tokens(ids),
         (None, Some(text)) => PromptInput::Text(text),

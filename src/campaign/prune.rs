@@ -17,6 +17,14 @@ pub struct Pruned {
     pub(super) rule: u16,
 }
 
+impl Pruned {
+    /// The point.
+    #[must_use]
+    pub fn point(&self) -> Point {
+        self.point
+    }
+}
+
 /// The raw points, told apart.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {

@@ -280,7 +280,7 @@ impl<'a> GridReader<'a> {
         let value = node.to_json();
         if let Some(parameter) = catalogue.parameters().get(name) {
             return match parameter.admit(&value) {
-                Ok(()) => Some(value),
+                Ok(()) => Some(one_spelling(value)),
                 Err(mismatch) => {
                     self.say(node.place, mismatch.message, Some(mismatch.hint));
                     None
@@ -387,20 +387,28 @@ impl<'a> GridReader<'a> {
             node,
         } in self.of_backend("extra_unchecked", catalogue)
         {
-            if catalogue.extra().contains_key(key) || catalogue.parameters().contains_key(key) {
-                let section = if catalogue.extra().contains_key(key) {
-                    "`extra`"
-                } else {
-                    "`shared` or `per_backend`"
-                };
-                self.say(
-                    *key_place,
-                    format!("the catalogue knows `{key}`"),
-                    Some(format!("write it under {section}")),
-                );
-            } else {
-                engine.insert(key.clone(), node.to_json());
-            }
+            let section = match (
+                catalogue.extra().contains_key(key),
+                catalogue.parameters().contains_key(key),
+            ) {
+                (true, _) => "`extra`",
+                (_, true) => "`shared` or `per_backend`",
+                _ => {
+                    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+                    if key.is_empty() || key.len() > 80 || !key.bytes().all(good) {
+                        let message =
+                            "a parameter's name has letters, digits, `.`, `_` and `-`, 80 at most";
+                        self.say(*key_place, message, None);
+                    }
+                    engine.insert(key.clone(), node.to_json());
+                    continue;
+                }
+            };
+            self.say(
+                *key_place,
+                format!("the catalogue knows `{key}`"),
+                Some(format!("write it under {section}")),
+            );
         }
     }
 
@@ -457,27 +465,21 @@ impl<'a> GridReader<'a> {
                 continue;
             };
             let written = when.to_json();
-            match Predicate::parse(&written) {
-                Ok(predicate) => {
-                    self.condition(when, &predicate, products);
-                    let reason = item
-                        .find(&["reason"])
-                        .and_then(Node::as_text)
-                        .unwrap_or_default()
-                        .to_owned();
-                    exclude.push(Exclude {
-                        when: predicate,
-                        written,
-                        reason,
-                    });
-                }
-                Err(flaws) => {
-                    for flaw in flaws {
-                        let place = place_of(when, &flaw.path);
-                        self.say(place, flaw.message, flaw.hint);
-                    }
-                }
+            let (predicate, flaws) = Predicate::read(&written);
+            self.condition(when, &predicate, products);
+            for flaw in flaws {
+                self.say(place_of(when, &flaw.path), flaw.message, flaw.hint);
             }
+            let reason = item
+                .find(&["reason"])
+                .and_then(Node::as_text)
+                .unwrap_or_default()
+                .to_owned();
+            exclude.push(Exclude {
+                when: predicate,
+                written,
+                reason,
+            });
         }
         exclude
     }
@@ -528,6 +530,20 @@ impl<'a> GridReader<'a> {
         for (place, message, hint) in told {
             self.say(place, message, hint);
         }
+    }
+}
+
+/// `1.0` and `1` are one number: they must give one id as they give one hash.
+fn one_spelling(value: Json) -> Json {
+    let whole = value
+        .as_f64()
+        .filter(|number| value.is_f64() && number.fract() == 0.0);
+    match whole {
+        // Within ±2^53 every whole double is an i64.
+        Some(number) if number.abs() <= crate::units::MAX_SAFE_INTEGER as f64 => {
+            Json::from(number as i64)
+        }
+        _ => value,
     }
 }
 

@@ -26,6 +26,19 @@ pub struct Workload {
     pub content: Arc<WorkloadContent>,
 }
 
+impl Workload {
+    /// What of it is part of an experiment's hash.
+    pub(super) fn canonical(&self) -> serde_json::Value {
+        serde_json::json!({ "digest": self.digest, "arrival": self.arrival, "measure": self.measure })
+    }
+}
+
+/// A workload with its canonical text.
+pub(super) struct Made {
+    pub workload: Arc<Workload>,
+    pub text: String,
+}
+
 /// A workload file: the bytes that a worker reads, and what is in them.
 #[derive(Debug)]
 pub struct WorkloadContent {
@@ -211,7 +224,7 @@ impl WorkloadPlan {
 pub(super) struct Workloads<'a> {
     plan: &'a WorkloadPlan,
     contents: HashMap<(Lengths, u32), Arc<WorkloadContent>>,
-    workloads: HashMap<(Lengths, u32, Option<u32>), Arc<Workload>>,
+    made: HashMap<(Lengths, u32, Option<u32>), Made>,
 }
 
 impl<'a> Workloads<'a> {
@@ -219,24 +232,21 @@ impl<'a> Workloads<'a> {
         Self {
             plan,
             contents: HashMap::new(),
-            workloads: HashMap::new(),
+            made: HashMap::new(),
         }
     }
 
     /// The workload at one point: what axes set, and the vocabulary of its engine.
-    pub fn at(
-        &mut self,
-        axes: Lengths,
-        vocab_size: u32,
-        concurrency: Option<u32>,
-    ) -> Arc<Workload> {
-        let plan = self.plan;
-        let contents = &mut self.contents;
-        let workload = self
-            .workloads
-            .entry((axes, vocab_size, concurrency))
+    pub fn at(&mut self, axes: Lengths, vocab_size: u32, concurrency: Option<u32>) -> &Made {
+        let Self {
+            plan,
+            contents,
+            made,
+        } = self;
+        made.entry((axes, vocab_size, concurrency))
             .or_insert_with(|| {
-                let content = contents.entry((axes, vocab_size)).or_insert_with(|| {
+                let content = contents.entry((axes, vocab_size));
+                let content = content.or_insert_with(|| {
                     Arc::new(WorkloadContent::new(&plan.file(axes, vocab_size)))
                 });
                 let arrival = match plan.arrival {
@@ -246,14 +256,19 @@ impl<'a> Workloads<'a> {
                         concurrency: concurrency.or(base).unwrap_or(1),
                     },
                 };
-                Arc::new(Workload {
+                let content = Arc::clone(content);
+                let workload = Arc::new(Workload {
                     digest: content.digest,
                     arrival,
                     measure: plan.measure,
-                    content: Arc::clone(content),
-                })
-            });
-        Arc::clone(workload)
+                    content,
+                });
+                let text = crate::units::canonical_json(&workload.canonical());
+                Made {
+                    workload,
+                    text: String::from_utf8(text).expect("JSON is UTF-8"),
+                }
+            })
     }
 }
 

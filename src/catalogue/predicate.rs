@@ -98,16 +98,23 @@ impl Predicate {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(value: &Value) -> Result<Self, Vec<Flaw>> {
+        let (predicate, flaws) = Self::read(value);
+        if flaws.is_empty() {
+            Ok(predicate)
+        } else {
+            Err(flaws)
+        }
+    }
+
+    /// Reads as much of a condition as can be read, and everything that is wrong with it.
+    #[must_use]
+    pub fn read(value: &Value) -> (Self, Vec<Flaw>) {
         let mut reader = Reader {
             path: Vec::new(),
             flaws: Vec::new(),
         };
         let predicate = reader.predicate(value);
-        if reader.flaws.is_empty() {
-            Ok(predicate)
-        } else {
-            Err(reader.flaws)
-        }
+        (predicate, reader.flaws)
     }
 
     /// Whether it holds for the values that `lookup` gives for names.
@@ -220,10 +227,19 @@ struct Reader {
 }
 
 impl Reader {
+    /// A message that begins with `takes` gets what it is about before it.
     fn flaw(&mut self, message: impl Into<String>, hint: Option<String>) {
+        let mut message: String = message.into();
+        if message.starts_with("takes") {
+            let subject = self
+                .path
+                .last()
+                .map_or("a condition".to_owned(), |key| format!("`{key}`"));
+            message = format!("{subject} {message}");
+        }
         self.flaws.push(Flaw {
             path: self.path.clone(),
-            message: message.into(),
+            message,
             hint,
         });
     }
@@ -239,7 +255,7 @@ impl Reader {
         let nothing = Predicate::All(Vec::new());
         let Value::Object(map) = value else {
             self.flaw(
-                "a condition is a map of names to values",
+                "takes a map of names to values",
                 Some("for example {dtype: bfloat16, batch_size: {ge: 16}}".into()),
             );
             return nothing;
@@ -330,7 +346,7 @@ impl Reader {
         let name = name.to_owned();
         if key == "in" {
             let Value::Array(values) = value else {
-                self.flaw("`in` takes a list of values", None);
+                self.flaw("takes a list of values", None);
                 return None;
             };
             return Some(Predicate::In {
@@ -361,7 +377,7 @@ impl Reader {
         let map = match value {
             Value::Object(map) => map,
             Value::Array(_) => {
-                self.flaw("a comparison takes one value; a list goes with `in`", None);
+                self.flaw("takes one value; a list goes with `in`", None);
                 return None;
             }
             value => return Some(Operand::Value(value.clone())),

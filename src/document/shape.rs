@@ -47,6 +47,9 @@ pub fn check(node: &Node, schema: &Json, problems: &mut Vec<Problem>) -> Option<
     .check(node, schema, "the file")
 }
 
+/// Booleans of YAML 1.1, which are texts since 1.2.
+const YAML_1_1: [&str; 4] = ["yes", "no", "on", "off"];
+
 struct Shape<'a> {
     root: &'a Json,
     problems: &'a mut Vec<Problem>,
@@ -110,10 +113,18 @@ impl<'a> Shape<'a> {
             Value::Null => format!("{name} has no value; it takes {wanted}"),
             _ => format!("{name} takes {wanted}, not {}", node.describe()),
         };
-        let hint = match node.value {
+        let hint = match &node.value {
             Value::Null => Some("give it a value, or remove the key".to_owned()),
             Value::Number(value) if wanted == "an integer" && value.fract() == 0.0 => {
                 Some(format!("write {value}"))
+            }
+            Value::Text(text) if wanted == "a boolean" && YAML_1_1.contains(&text.as_str()) => {
+                Some("write true or false".to_owned())
+            }
+            Value::Text(text)
+                if matches!(wanted, "an integer" | "a number") && text.parse::<f64>().is_ok() =>
+            {
+                Some("remove the quotes".to_owned())
             }
             _ => None,
         };

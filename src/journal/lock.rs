@@ -14,6 +14,15 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Whether some process holds the lock of a campaign's results folder now.
+    #[must_use]
+    pub fn is_held(folder: &Utf8Path) -> bool {
+        let Ok(file) = File::open(folder.join("lock")) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     /// Takes the lock of a campaign's results folder.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::campaign::Workload;
+use crate::containers::{group_text, passwd_text};
 use crate::store::{Folders, StoreError};
 
 /// The mounts of one backend's container.
@@ -41,10 +42,10 @@ impl Live {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
                 .map_err(StoreError::at("protect", folder))?;
         }
-        // Programs without a passwd entry for their uid fail in many small ways (getpwuid, HOME).
-        let passwd = format!("lem:x:{uid}:{gid}:lem:/tmp:/sbin/nologin\n");
-        let group = format!("lem:x:{gid}:\n");
-        for (name, text) in [("passwd", passwd), ("group", group)] {
+        for (name, text) in [
+            ("passwd", passwd_text(uid, gid)),
+            ("group", group_text(gid)),
+        ] {
             let path = live.control.join(name);
             std::fs::write(&path, text).map_err(StoreError::at("write", &path))?;
         }

@@ -5,6 +5,7 @@
 
 mod agent;
 mod attempt;
+mod changes;
 mod containers;
 mod engines;
 mod error;
@@ -16,6 +17,12 @@ mod session;
 mod stop;
 mod storing;
 
+pub mod images;
+pub mod prerequisites;
+pub mod project;
+pub mod setup;
+
+pub use changes::{Changes, drift};
 pub use error::RunnerError;
 pub use lease::Lease;
 pub use open::{Opened, Planned, create, fingerprint, reopen, replayed};

@@ -1,0 +1,49 @@
+//! Campaigns for tests: two catalogues (the real reference backend, and a made-up one with a GPU) and
+//! prompt files from memory.
+#![allow(dead_code, reason = "each test uses a part of the kit")]
+
+use std::collections::BTreeMap;
+
+use lemctl::campaign::{Campaign, CampaignReport, PromptSource, load};
+use lemctl::catalogue::{Catalogue, Catalogues};
+
+pub const REFERENCE: &str = include_str!("../../catalogues/reference-0.1.0.json");
+pub const GADGET: &str = include_str!("gadget-9.9.0.json");
+
+pub fn catalogues() -> Catalogues {
+    let catalogues = [("reference", REFERENCE), ("gadget", GADGET)];
+    Catalogues::new(catalogues.map(|(name, text)| Catalogue::parse(name, text).unwrap())).unwrap()
+}
+
+/// Prompt files by name.
+#[derive(Default)]
+pub struct Prompts(pub BTreeMap<String, String>);
+
+impl PromptSource for Prompts {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| "no such file".to_owned())
+    }
+}
+
+pub fn prompts() -> Prompts {
+    let lines = |count: u32| {
+        (1..=count)
+            .map(|n| format!("{{\"token_ids\": [{n}, 7, 9]}}\n"))
+            .collect::<String>()
+    };
+    Prompts(BTreeMap::from([
+        ("a.jsonl".to_owned(), lines(8)),
+        ("b.jsonl".to_owned(), lines(9)),
+    ]))
+}
+
+pub fn try_load(text: &str) -> Result<Campaign, CampaignReport> {
+    load("test.yaml", text, &catalogues(), &prompts())
+}
+
+pub fn load_text(text: &str) -> Campaign {
+    try_load(text).unwrap_or_else(|report| panic!("{report}\n---\n{text}"))
+}
