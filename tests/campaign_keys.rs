@@ -481,7 +481,7 @@ fn seen(campaign: &Campaign) -> [String; 3] {
     );
     [
         hashes.join(" "),
-        campaign.policy_digest(&expansion).to_string(),
+        campaign.policy_digest(&expansion.experiments).to_string(),
         policy,
     ]
 }

@@ -6,9 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::CliError;
 use crate::campaign::PromptSource;
-use crate::compose::{self, Service};
 use crate::diagnostics::Failure;
 use crate::runner::Planned;
+use crate::runner::project::Project;
 use crate::store::read_bounded;
 
 /// Largest text file of the project that is read, in bytes.
@@ -106,36 +106,23 @@ impl Root {
         Ok(texts)
     }
 
-    /// The `.env` file; empty if there is none.
-    ///
-    /// # Errors
-    /// If it cannot be read or understood.
-    pub fn env_file(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let path = self.path.join(".env");
-        if !path.exists() {
-            return Ok(BTreeMap::new());
+    /// The project as the runner sees it: the root, the invoking user and the environment.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is the edge that reads the environment"
+    )]
+    pub fn project(&self) -> Project {
+        // A variable that is not UTF-8 cannot be meant by a Compose file.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Project {
+            root: self.path.clone(),
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            environment: environment.collect(),
         }
-        Ok(compose::parse_env(
-            ".env",
-            &text(&path, "make it readable: chmod u+r .env")?,
-        )?)
-    }
-
-    /// The `worker` service of a backend's Compose file.
-    ///
-    /// # Errors
-    /// If the file cannot be read or understood.
-    pub fn service(
-        &self,
-        backend: &str,
-        variables: &BTreeMap<String, String>,
-    ) -> Result<Service, Failure> {
-        let name = format!("compose/{backend}.yaml");
-        let text = text(
-            &self.path.join(&name),
-            "restore compose/ from the repository",
-        )?;
-        Ok(compose::parse(&name, &text, variables)?.worker)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{CliError, Outcome, Root, output};
 use crate::clock::HostClock;
 use crate::compose;
 use crate::containers::docker::DockerEngine;
-use crate::containers::{ALLOW_ROOT, ContainerEngine, EngineError};
+use crate::containers::{ContainerEngine, EngineError};
 use crate::diagnostics::{Exit, Failure};
 use crate::environment::Host;
 use crate::execution::Tally;
@@ -18,6 +18,7 @@ use crate::manifest::verify;
 use crate::plan::Plan;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
+use crate::runner::project::Project;
 use crate::runner::{Ended, Identity, Opened, Runner, Setting, StopSignal, Stopper};
 
 /// Options of `up` and `resume`.
@@ -57,10 +58,11 @@ pub(super) async fn prepare(
     plan: &Plan,
     progress: ProgressArguments,
 ) -> Result<(Setting<DockerEngine>, Stopper), Failure> {
-    let (identity, variables) = identity(root)?;
+    let project = root.project();
+    let identity = identity(&project)?;
     let mut services = BTreeMap::new();
     for backend in &plan.backends {
-        services.insert(backend.clone(), root.service(backend, &variables)?);
+        services.insert(backend.clone(), project.compose(backend)?.worker);
     }
     let engine = DockerEngine::connect().await?;
     let engine_info = engine.engine().await?;
@@ -88,10 +90,10 @@ pub(super) async fn prepare(
 }
 
 /// Whose containers and files: the invoking user's, or nobody's.
-fn identity(root: &Root) -> Result<(Identity, BTreeMap<String, String>), Failure> {
-    let uid = rustix::process::geteuid().as_raw();
-    let gid = rustix::process::getegid().as_raw();
-    let variables = compose::variables(&root.env_file()?, environment(), uid, gid);
+fn identity(project: &Project) -> Result<Identity, Failure> {
+    let env_file = project.env_file()?.unwrap_or_default();
+    let (uid, gid) = (project.uid, project.gid);
+    let variables = compose::variables(&env_file, project.environment.clone(), uid, gid);
     let text = |name: &str| variables.get(name).cloned().unwrap_or_default();
     let (puid, pgid) = (text("PUID"), text("PGID"));
     if puid != uid.to_string() || pgid != gid.to_string() {
@@ -103,20 +105,10 @@ fn identity(root: &Root) -> Result<(Identity, BTreeMap<String, String>), Failure
         }
         .into());
     }
-    if uid == 0 && text(ALLOW_ROOT) != "1" {
+    if uid == 0 && !project.root_is_allowed(&env_file) {
         return Err(CliError::RootRefused.into());
     }
-    Ok((Identity { uid, gid }, variables))
-}
-
-/// The environment variables that are UTF-8; others cannot be meant by a Compose file.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line is the edge that reads the environment"
-)]
-fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    Ok(Identity { uid, gid })
 }
 
 /// Runs a session to its end and tells of it.

@@ -80,13 +80,29 @@ impl Service {
                 given_up.push(what.to_owned());
             }
         };
-        want(self.cap_drop.iter().any(|capability| capability == "ALL"), "keeps capabilities (`cap_drop: [ALL]`)");
-        let option = |option: &String| option == "no-new-privileges:true" || option == "no-new-privileges";
-        want(self.security_opt.iter().any(option), "can gain privileges (`security_opt: [no-new-privileges:true]`)");
+        want(
+            self.cap_drop.iter().any(|capability| capability == "ALL"),
+            "keeps capabilities (`cap_drop: [ALL]`)",
+        );
+        let option =
+            |option: &String| option == "no-new-privileges:true" || option == "no-new-privileges";
+        want(
+            self.security_opt.iter().any(option),
+            "can gain privileges (`security_opt: [no-new-privileges:true]`)",
+        );
         want(self.read_only, "has a writable root (`read_only: true`)");
-        want(self.network_mode.as_deref() == Some("none"), "has a network (`network_mode: none`)");
-        want(matches!(self.ipc.as_deref(), Some("private" | "none")), "may share IPC (`ipc: private`)");
-        want(self.pids_limit.is_some_and(|limit| limit > 0), "may start any number of processes (`pids_limit`)");
+        want(
+            self.network_mode.as_deref() == Some("none"),
+            "has a network (`network_mode: none`)",
+        );
+        want(
+            matches!(self.ipc.as_deref(), Some("private" | "none")),
+            "may share IPC (`ipc: private`)",
+        );
+        want(
+            self.pids_limit.is_some_and(|limit| limit > 0),
+            "may start any number of processes (`pids_limit`)",
+        );
         given_up
     }
 }

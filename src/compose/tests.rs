@@ -294,17 +294,24 @@ fn a_file_without_a_worker_is_no_compose_file_of_ours() {
 fn the_reference_backend_gives_up_no_privilege() {
     let text = include_str!("../../compose/reference.yaml");
     let ids = [("PUID", "1000"), ("PGID", "1000")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-    let file = parse("compose/reference.yaml", text, &ids.into()).unwrap_or_else(|report| panic!("{report}"));
+    let file = parse("compose/reference.yaml", text, &ids.into())
+        .unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(file.worker.privileges(), Vec::<String>::new());
     let options = &file.worker.tmpfs["/tmp"];
-    assert!(options.split(',').any(|option| option == "exec") && options.contains("size="), "{options}");
+    assert!(
+        options.split(',').any(|option| option == "exec") && options.contains("size="),
+        "{options}"
+    );
     let given_up = |change: fn(&mut Service)| {
         let mut service = file.worker.clone();
         change(&mut service);
         service.privileges().len()
     };
     assert_eq!(given_up(|service| service.cap_drop.clear()), 1);
-    assert_eq!(given_up(|service| service.security_opt = vec!["no-new-privileges:false".into()]), 1);
+    assert_eq!(
+        given_up(|service| service.security_opt = vec!["no-new-privileges:false".into()]),
+        1
+    );
     assert_eq!(given_up(|service| service.read_only = false), 1);
     assert_eq!(given_up(|service| service.network_mode = None), 1);
     assert_eq!(given_up(|service| service.ipc = Some("host".into())), 1);

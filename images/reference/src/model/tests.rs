@@ -1,3 +1,5 @@
+//! The model against itself: cached against recomputed, together against alone, seeds, groups.
+
 use super::*;
 
 const TINY: Shape = Shape {
