@@ -220,7 +220,7 @@ async fn a_daemon_that_falls_silent_costs_bounded_time() {
     let silent = engine.list(&[]).await.expect_err("nobody answers");
     assert!(matches!(silent, EngineError::TimedOut { .. }), "{silent:?}");
     assert!(
-        begun.elapsed() <= Duration::from_secs(60),
+        begun.elapsed() <= Duration::from_secs(61),
         "{:?}",
         begun.elapsed()
     );
@@ -244,7 +244,7 @@ async fn a_daemon_that_falls_silent_costs_bounded_time() {
         .expect_err("nobody answers");
     assert!(matches!(silent, EngineError::TimedOut { .. }), "{silent:?}");
     assert!(
-        (300..=360).contains(&begun.elapsed().as_secs()),
+        (300..=361).contains(&begun.elapsed().as_secs()),
         "{:?}",
         begun.elapsed()
     );

@@ -4,10 +4,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Format, Outcome, Root, invoker, output};
-use crate::containers::ContainerEngine;
 use crate::containers::docker::DockerEngine;
 use crate::diagnostics::{Exit, Failure};
-use crate::runner::images::{Freshness, ImageState, ImagesError, sources, state};
+use crate::runner::images::{Freshness, ImageState, ImagesError, build, state};
 use crate::runner::project::Project;
 
 /// What to do with images.
@@ -49,7 +48,7 @@ pub(super) async fn run(command: Command, root: &Root) -> Outcome {
     match command {
         Command::Build { backends, quiet } => {
             for backend in chosen(&project, &backends)? {
-                build(&project, &backend, quiet).await?;
+                build_one(&project, &backend, quiet).await?;
             }
             Ok(Exit::Ok)
         }
@@ -81,15 +80,14 @@ fn chosen(project: &Project, named: &[String]) -> Result<Vec<String>, ImagesErro
     }
 }
 
-async fn build(project: &Project, backend: &str, quiet: bool) -> Result<(), Failure> {
-    let build = sources(project, backend)?;
+async fn build_one(project: &Project, backend: &str, quiet: bool) -> Result<(), Failure> {
     let engine = DockerEngine::connect().await?;
     let mut progress = |line: &str| {
         if !quiet {
             output::text(&format!("  {line}"));
         }
     };
-    let image = engine.build(&build, &mut progress).await?;
+    let image = build(&engine, project, backend, &mut progress).await?;
     let megabytes = image.size_bytes as f64 / 1e6;
     output::text(&format!(
         "built {} ({}, {megabytes:.1} MB)",
