@@ -9,11 +9,15 @@ mod changes;
 mod containers;
 mod engines;
 mod error;
+pub mod images;
 mod lease;
 mod live;
 mod open;
+pub mod prerequisites;
+pub mod project;
 mod reconcile;
 mod session;
+pub mod setup;
 mod stop;
 mod storing;
 
