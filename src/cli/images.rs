@@ -32,7 +32,9 @@ pub(super) enum Command {
         format: Format,
     },
     /// Check that images were built from their sources as they are now; exits 4 if one was not.
-    #[command(after_help = "Examples:\n  lemctl images verify\n  lemctl images verify reference --format json")]
+    #[command(
+        after_help = "Examples:\n  lemctl images verify\n  lemctl images verify reference --format json"
+    )]
     Verify {
         /// Backends; all of them if none is named.
         backends: Vec<String>,
@@ -58,8 +60,14 @@ pub(super) async fn run(command: Command, root: &Root) -> Outcome {
         Command::Verify { backends, format } => {
             let states = states(&project, &backends).await?;
             show(&states, format);
-            let current = states.iter().all(|state| state.freshness == Freshness::Current);
-            Ok(if current { Exit::Ok } else { Exit::EnvironmentNotReady })
+            let current = states
+                .iter()
+                .all(|state| state.freshness == Freshness::Current);
+            Ok(if current {
+                Exit::Ok
+            } else {
+                Exit::EnvironmentNotReady
+            })
         }
     }
 }
@@ -83,7 +91,11 @@ async fn build(project: &Project, backend: &str, quiet: bool) -> Result<(), Fail
     };
     let image = engine.build(&build, &mut progress).await?;
     let megabytes = image.size_bytes as f64 / 1e6;
-    output::text(&format!("built {} ({}, {megabytes:.1} MB)", image.reference, short(&image.id)));
+    output::text(&format!(
+        "built {} ({}, {megabytes:.1} MB)",
+        image.reference,
+        short(&image.id)
+    ));
     Ok(())
 }
 

@@ -21,11 +21,6 @@ pub mod setup;
 mod stop;
 mod storing;
 
-pub mod images;
-pub mod prerequisites;
-pub mod project;
-pub mod setup;
-
 pub use changes::{Changes, drift};
 pub use error::RunnerError;
 pub use lease::Lease;

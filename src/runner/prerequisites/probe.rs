@@ -9,7 +9,9 @@ use lem_protocol::{AGENT_REFUSED, ProbeReport};
 
 use super::{CheckLine, Facts};
 use crate::compose::ComposeFile;
-use crate::containers::{ContainerEngine, ContainerId, ContainerSpec, EngineError, Overlay, labels};
+use crate::containers::{
+    ContainerEngine, ContainerId, ContainerSpec, EngineError, Overlay, labels,
+};
 use crate::runner::containers::deviations;
 use crate::runner::live::{self, Live};
 use crate::runner::{Identity, agent, lease};
@@ -27,7 +29,11 @@ pub(super) async fn line<E: ContainerEngine>(
     file: &ComposeFile,
 ) -> CheckLine {
     let name = format!("probe {backend}");
-    let folders = Folders::new(&facts.project.root, "check", &format!("{FOLDER}{}", std::process::id()));
+    let folders = Folders::new(
+        &facts.project.root,
+        "check",
+        &format!("{FOLDER}{}", std::process::id()),
+    );
     let outcome = look(engine, facts, backend, file, &folders).await;
     let cleared = live::remove(&folders.live());
     match (outcome, cleared) {
@@ -36,10 +42,18 @@ pub(super) async fn line<E: ContainerEngine>(
         }
         (Ok(wrong), Ok(())) => {
             let fix = format!("git diff {}", file.file);
-            CheckLine::fail(name, format!("the container is not as asked: {}", wrong.join("; ")), fix)
+            CheckLine::fail(
+                name,
+                format!("the container is not as asked: {}", wrong.join("; ")),
+                fix,
+            )
         }
         (Err((problem, fix)), _) => CheckLine::fail(name, problem, fix),
-        (Ok(_), Err(error)) => CheckLine::warn(name, error.to_string(), format!("sudo rm -r {}", folders.live())),
+        (Ok(_), Err(error)) => CheckLine::warn(
+            name,
+            error.to_string(),
+            format!("sudo rm -r {}", folders.live()),
+        ),
     }
 }
 
@@ -62,12 +76,22 @@ async fn look<E: ContainerEngine>(
     file: &ComposeFile,
     folders: &Folders,
 ) -> Result<Vec<String>, Trouble> {
-    let user = user(file).unwrap_or(Identity { uid: facts.project.uid, gid: facts.project.gid });
-    let live = prepare(facts, folders, backend, user)
-        .map_err(|error| (error.to_string(), "sudo chown -R $(id -u):$(id -g) .lem".to_owned()))?;
+    let user = user(file).unwrap_or(Identity {
+        uid: facts.project.uid,
+        gid: facts.project.gid,
+    });
+    let live = prepare(facts, folders, backend, user).map_err(|error| {
+        (
+            error.to_string(),
+            "sudo chown -R $(id -u):$(id -g) .lem".to_owned(),
+        )
+    })?;
     let overlay = overlay(facts, backend, &live);
     let spec = ContainerSpec::new(&file.worker, &overlay).map_err(|error| trouble(&error))?;
-    let id = engine.create(&spec).await.map_err(|error| trouble(&error))?;
+    let id = engine
+        .create(&spec)
+        .await
+        .map_err(|error| trouble(&error))?;
     let seen = started(engine, &id, facts).await;
     // Whatever came of it, and before anything is said.
     let removed = engine.remove(&id).await;
@@ -139,7 +163,12 @@ fn overlay(facts: &Facts<'_>, backend: &str, live: &Live) -> Overlay {
 
 /// The mounts of a campaign's container, but for the folder of exit records: left for the agent to make,
 /// its owner shows who writes there. The lease is not renewed: what outlives this process ends with it.
-fn prepare(facts: &Facts<'_>, folders: &Folders, backend: &str, user: Identity) -> Result<Live, StoreError> {
+fn prepare(
+    facts: &Facts<'_>,
+    folders: &Folders,
+    backend: &str,
+    user: Identity,
+) -> Result<Live, StoreError> {
     let live = Live::make(folders, backend, user.uid, user.gid)?;
     let exits = live.outbox.join("exits");
     std::fs::remove_dir(&exits).map_err(StoreError::at("remove", &exits))?;
@@ -150,7 +179,10 @@ fn prepare(facts: &Facts<'_>, folders: &Folders, backend: &str, user: Identity) 
 /// The user that the service names.
 fn user(file: &ComposeFile) -> Option<Identity> {
     let (uid, gid) = file.worker.user.as_ref()?.split_once(':')?;
-    Some(Identity { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+    Some(Identity {
+        uid: uid.parse().ok()?,
+        gid: gid.parse().ok()?,
+    })
 }
 
 /// What the container wrote must belong to the user who measures, as the host counts.
