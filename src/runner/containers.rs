@@ -269,7 +269,7 @@ impl<E: ContainerEngine> Runner<E> {
 }
 
 /// What a probe found otherwise than it must be.
-fn deviations(
+pub(super) fn deviations(
     report: &ProbeReport,
     identity: session::Identity,
     now_ns: u64,

@@ -93,7 +93,10 @@ impl Drop for Lease {
 
 /// Renamed into place, so that a reader sees one deadline or the other. Not synced: after a crash of
 /// the host there is no container left to read it.
-fn write(control: &Utf8Path, clock: &dyn Clock) -> Result<(), StoreError> {
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn write(control: &Utf8Path, clock: &dyn Clock) -> Result<(), StoreError> {
     let deadline = clock.monotonic_ns() + u64::try_from(LASTS.as_nanos()).unwrap_or(u64::MAX / 2);
     let temporary = control.join("lease.tmp");
     let lease = control.join("lease");
