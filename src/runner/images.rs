@@ -10,7 +10,7 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use super::project::{Project, ProjectError, read_text};
-use crate::containers::{ContainerEngine, ContextFile, EngineError, ImageBuild, ImageIdentity};
+use crate::containers::{ContainerEngine, BuildFile, EngineError, ImageBuild, ImageIdentity};
 use crate::diagnostics::{Exit, Fault};
 use crate::store::{StoreError, read_bounded};
 use crate::units::Digest;
@@ -136,7 +136,7 @@ fn read_file(
     places: &[Utf8PathBuf],
     backend: &str,
     path: String,
-) -> Result<ContextFile, ImagesError> {
+) -> Result<BuildFile, ImagesError> {
     use std::os::unix::fs::PermissionsExt;
     let found = places
         .iter()
@@ -153,7 +153,7 @@ fn read_file(
         .map_err(StoreError::at("read", &found))?
         .permissions()
         .mode();
-    Ok(ContextFile {
+    Ok(BuildFile {
         path,
         bytes,
         executable: mode & 0o100 != 0,
@@ -202,9 +202,9 @@ fn copied(dockerfile: &str) -> Result<BTreeSet<String>, String> {
 }
 
 /// One digest over the Dockerfile and every file, names and modes included.
-fn digest(dockerfile: &str, files: &[ContextFile]) -> Digest {
+fn digest(dockerfile: &str, files: &[BuildFile]) -> Digest {
     let mut lines = format!("Dockerfile {}\n", Digest::of(dockerfile.as_bytes()));
-    for ContextFile {
+    for BuildFile {
         path,
         bytes,
         executable,
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn the_digest_sees_every_change() {
-        let file = |path: &str, bytes: &[u8], executable| ContextFile {
+        let file = |path: &str, bytes: &[u8], executable| BuildFile {
             path: path.into(),
             bytes: bytes.into(),
             executable,

@@ -288,12 +288,7 @@ mod tests {
     fn only_folders_of_dead_checks_are_taken_for_old() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap();
-        for name in [
-            "check-4000000-reference",
-            "check-x-reference",
-            "20261124-1",
-            "check-1",
-        ] {
+        for name in ["check-4000000", "check-x", "20261124-1", "check-"] {
             std::fs::create_dir_all(root.join(".lem").join(name)).unwrap();
         }
         assert_eq!(

@@ -59,7 +59,12 @@ fn judge(
         let detail = format!(
             "PUID={puid}, but uid {uid} runs lemctl: what containers write would not be yours"
         );
-        return CheckLine::fail(NAME, detail, set(uid, gid));
+        let fix = if uid == 0 {
+            format!("run lemctl as uid {puid}, without sudo")
+        } else {
+            set(uid, gid)
+        };
+        return CheckLine::fail(NAME, detail, fix);
     }
     if pgid != gid && uid != 0 && !groups.contains(&pgid) {
         let detail = format!("PGID={pgid} is none of this user's groups");
