@@ -107,7 +107,7 @@ impl Table {
         let names = condition.names();
         let read: BTreeSet<&str> = names
             .iter()
-            .flat_map(|name| sources(name))
+            .flat_map(sources)
             .copied()
             .collect();
         let axes: Vec<usize> = (0..facts.product.axes.len())
