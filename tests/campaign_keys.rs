@@ -1,5 +1,6 @@
 //! No key of a campaign file is accepted and ignored: each one that the schema knows has an entry here
 //! with two values, and shows where the difference is seen.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[path = "support/campaigns.rs"]
 mod support;

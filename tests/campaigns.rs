@@ -1,4 +1,5 @@
 //! The example campaigns load, and expand to what their comments promise.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
