@@ -3,7 +3,7 @@
 //! ARCHITECTURE.md has the map and the invariants. A module may use those to its right, never its
 //! siblings; `tests/architecture.rs` checks it:
 //!
-//! `main → cli → {runner, report, progress} → manifest → {journal, containers, worker, environment} →
+//! `main → cli → {runner, report, progress} → manifest → {journal, containers, worker, environment, store} →
 //! clock → execution → plan → campaign → {catalogue, compose, energy} → document → {units, diagnostics}`
 
 pub mod campaign;
@@ -23,5 +23,6 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod runner;
+pub mod store;
 pub mod units;
 pub mod worker;

@@ -1,3 +1,7 @@
 //! The `lemctl` binary: hands over to [`lemctl::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lemctl::cli::run()
+}

@@ -213,7 +213,7 @@ proptest! {
         let other = load_text(&text(&shape, |options| next.next().unwrap() % options));
         let (plain_grid, other_grid) = (plain.expand(), other.expand());
         prop_assert_eq!(hashes(&plain_grid), hashes(&other_grid));
-        prop_assert_eq!(plain.policy_digest(&plain_grid), other.policy_digest(&other_grid));
+        prop_assert_eq!(plain.policy_digest(&plain_grid.experiments), other.policy_digest(&other_grid.experiments));
     }
 
     #[test]

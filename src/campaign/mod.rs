@@ -68,9 +68,8 @@ impl Campaign {
 
     /// The campaign's hash: its experiments, and what decides their order, number, gaps and choice.
     #[must_use]
-    pub fn policy_digest(&self, expansion: &Expansion) -> Digest {
-        let hashes: Vec<&Digest> = expansion
-            .experiments
+    pub fn policy_digest(&self, experiments: &[Experiment]) -> Digest {
+        let hashes: Vec<&Digest> = experiments
             .iter()
             .map(|experiment| &experiment.hash)
             .collect();

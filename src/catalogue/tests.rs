@@ -1,3 +1,5 @@
+//! Catalogues: the shipped one is good, and every bad edit of it is refused.
+
 use serde_json::{Value, json};
 
 use super::{Catalogue, CatalogueError, Catalogues};

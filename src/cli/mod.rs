@@ -1,1 +1,114 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! The command line: one file a command, each thin. Parses arguments, reads the project's files, hands
+//! over to the layers below, prints what they give, and turns errors into exit codes.
+//!
+//! The only place (with `progress`) that prints, and with `containers::docker` that reads the environment.
+
+mod campaign;
+mod completions;
+mod error;
+mod manifest;
+mod output;
+mod root;
+mod session;
+mod target;
+
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::diagnostics::{Exit, Failure};
+
+pub use error::CliError;
+pub use root::Root;
+
+/// Result of a command.
+type Outcome = Result<Exit, Failure>;
+
+/// LLM-inference measurement campaigns: plan a grid, run it in pinned containers, seal the results.
+#[derive(Debug, Parser)]
+#[command(name = "lemctl", version, about, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    /// The project's folder [default: the nearest folder upwards that has compose/ and catalogues/].
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<Utf8PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lemctl check                                        is this machine ready?
+  lemctl campaign plan campaigns/quickstart.yaml      what would run, in which order
+  lemctl campaign up campaigns/quickstart.yaml        run it
+  lemctl campaign resume quickstart                   go on after an interruption
+  lemctl manifest verify quickstart                   is every result still what was sealed?
+
+Exit codes: 0 ok, 2 usage, 3 campaign invalid, 4 environment not ready, 5 runs failed, 6 results rejected,
+7 resume conflict, 8 verification failed, 70 internal, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plan, run and follow campaigns.
+    #[command(subcommand)]
+    Campaign(campaign::Command),
+    /// Look at sealed campaigns.
+    #[command(subcommand)]
+    Manifest(manifest::Command),
+    /// Print completions for a shell.
+    Completions(completions::Completions),
+    /// Print the manual page.
+    Man,
+}
+
+/// How a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            // A closed pipe is no reason to fail differently.
+            let _ = error.print();
+            return ExitCode::from(if wrong { Exit::Usage.code() } else { 0 });
+        }
+    };
+    let outcome = dispatch(cli);
+    match outcome {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => {
+            output::error(&failure);
+            ExitCode::from(failure.exit().code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let Cli { root, command } = cli;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Runtime { source })?;
+    runtime.block_on(async {
+        match command {
+            Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
+            Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
+            Command::Completions(arguments) => Ok(completions::run(&arguments)),
+            Command::Man => completions::man(),
+        }
+    })
+}
+
+/// The whole command line, for completions and the manual page.
+fn command_line() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

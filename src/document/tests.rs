@@ -1,3 +1,5 @@
+//! YAML: aliases, merges, places, and hostile texts.
+
 use super::{MAX_BYTES, Value, read};
 use crate::diagnostics::Place;
 

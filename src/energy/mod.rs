@@ -1,1 +1,13 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! From what was recorded to figures: throughput, latency and their spread.
+//!
+//! Pure: records and numbers in, figures out. Knows no files, clocks or containers. Energy itself
+//! (windows over sensor readings) joins here once telemetry exists; until then every result says that
+//! it has none and why.
+
+mod figures;
+mod statistics;
+mod warmup;
+
+pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
+pub use statistics::{Summary, percentile};
+pub use warmup::{Convergence, Iteration, WarmupRule};

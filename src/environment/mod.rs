@@ -1,1 +1,8 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! The host as it is found: what a number measured here depends on beside its config.
+//!
+//! Reads /proc, /sys and /etc, once a session. What names a person or a machine (host name, user,
+//! home) is never read; the machine id leaves only as a salted hash.
+
+mod host;
+
+pub use host::Host;

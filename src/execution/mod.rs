@@ -1,1 +1,19 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! What has happened to a campaign and what comes next.
+//!
+//! [`State::apply`] is the one transition function: the runner calls it live, the journal's replay
+//! calls it again, and both get the same state. [`decide`] looks at plan and state and names the next
+//! thing to do. Pure: no I/O, no clock; who acts on a decision is not known here.
+
+mod cause;
+mod decide;
+mod event;
+mod notice;
+mod state;
+mod verdict;
+
+pub use cause::{Blame, Cause};
+pub use decide::{Decision, decide, opens_breaker};
+pub use event::{Event, Fingerprint};
+pub use notice::{EventSink, Notice, Phase};
+pub use state::{IllegalEvent, Retired, RunStatus, State, Tally};
+pub use verdict::{Figures, Reason, ResultFile, Verdict};

@@ -1,1 +1,23 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! The sealed, hashed summary of a campaign, and the result of a run that it links to.
+//!
+//! Sealing reads the state that the journal gave and the files it cites; verifying needs the files
+//! alone. Neither knows how anything was run.
+
+mod run_result;
+mod seal;
+mod sums;
+mod types;
+mod verify;
+
+pub use run_result::{
+    BaselineNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
+    WarmupNote, changes,
+};
+pub use seal::{SealError, check_result, seal};
+pub use types::{
+    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE,
+};
+pub use verify::{Finding, FindingKind, Verification, verify};
+
+/// Name of a result's file in its attempt's folder.
+pub const RESULT_FILE: &str = "result.json";

@@ -1,1 +1,31 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! Driving a campaign: decide → append intent → fsync → act → append outcome → fsync → tell the sinks.
+//!
+//! The runner acts; what comes next is decided in `execution`, what things mean is judged in `energy`
+//! and `worker`. It knows the container engine only as a trait and never prints.
+
+mod agent;
+mod attempt;
+mod changes;
+mod containers;
+mod engines;
+mod error;
+mod lease;
+mod live;
+mod open;
+mod reconcile;
+mod session;
+mod stop;
+mod storing;
+
+pub mod images;
+pub mod prerequisites;
+pub mod project;
+pub mod setup;
+
+pub use changes::{Changes, drift};
+pub use error::RunnerError;
+pub use lease::Lease;
+pub use open::{Opened, Planned, create, fingerprint, reopen, replayed};
+pub use reconcile::{LeftOver, left_over, remove_left_over};
+pub use session::{Ended, Identity, Runner, Setting};
+pub use stop::{StopSignal, Stopper};

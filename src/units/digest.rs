@@ -10,6 +10,17 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
+/// In a schema it is its hex form.
+impl schemars::JsonSchema for Digest {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Digest".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
+    }
+}
+
 /// A text is not the hex form of a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a SHA-256 in 64 lower-case hex digits")]
@@ -18,6 +29,9 @@ pub struct NotADigest(String);
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 impl Digest {
+    /// All zeros: names nothing.
+    pub const ZERO: Self = Self([0; 32]);
+
     /// The digest of some bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {

@@ -1,1 +1,17 @@
-//! Not yet written: see ARCHITECTURE.md.
+//! Talking to a worker: the protocol over one open exec, its log, and what it leaves in its outbox.
+//!
+//! Everything that comes from a worker is untrusted: lines, events and records are bounded and checked
+//! here. This module does not know runs, verdicts or plans; it reports what it saw.
+
+mod conversation;
+mod error;
+mod lines;
+mod log;
+mod outbox;
+mod record;
+
+pub use conversation::{Reply, Worker};
+pub use error::WorkerError;
+pub use log::printable;
+pub use outbox::{Collected, OutboxError, collect, exit_record};
+pub use record::{Expected, check};

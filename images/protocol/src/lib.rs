@@ -10,12 +10,17 @@
 
 mod event;
 mod paths;
+mod process;
 mod record;
 mod request;
 mod workload;
 
 pub use event::{Event, EventLine, Hello, Loaded, Outcome};
 pub use paths::*;
+pub use process::{
+    AGENT_FAILED, AGENT_LEASE_PASSED, AGENT_REFUSED, AGENT_STOPPED, AGENT_USAGE, ExitRecord,
+    MAX_EXIT_RECORD_BYTES, MAX_NAME_BYTES, ProbeReport, SweepReport, WORKER_NOT_STARTED, is_name,
+};
 pub use record::{Mark, MarkName, Record, RequestRecord, TimingKind, Weights};
 pub use request::{Load, Measure, Model, Request, RequestLine, Work};
 pub use workload::{Arrival, MeasureFor, Prompt, WorkloadFile};
@@ -31,6 +36,9 @@ pub const MAX_LINE_BYTES: usize = 256 * 1024;
 
 /// Largest record file, in bytes, that lemctl copies out of an outbox.
 pub const MAX_RECORD_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Largest workload file, in bytes, that a worker reads.
+pub const MAX_WORKLOAD_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A set of parameters by catalogue name. Ordered, so that equal sets print equally.
 pub type Parameters = std::collections::BTreeMap<String, serde_json::Value>;

@@ -51,6 +51,8 @@ pub struct WorkloadContent {
     pub bytes: Vec<u8>,
     /// Number of prompts.
     pub prompts: u32,
+    /// Input and output tokens of each prompt, in order.
+    pub lengths: Vec<(u32, u32)>,
     /// Input tokens of all prompts together.
     pub input_tokens: u64,
     /// Output tokens of all prompts together.
@@ -115,6 +117,14 @@ impl WorkloadContent {
         Self {
             digest: Digest::of(&bytes),
             prompts: u32::try_from(file.prompts.len()).unwrap_or(u32::MAX),
+            lengths: file
+                .prompts
+                .iter()
+                .map(|prompt| {
+                    let input = u32::try_from(prompt.input_ids.len()).unwrap_or(u32::MAX);
+                    (input, prompt.output_tokens)
+                })
+                .collect(),
             input_tokens: file
                 .prompts
                 .iter()

@@ -1,3 +1,5 @@
+//! Prompts: the same bytes for ever, within their bounds.
+
 use lem_protocol::{MeasureFor, Prompt};
 
 use super::draw::sample;

@@ -1,3 +1,5 @@
+//! Conditions: their meaning, and what is said of bad ones.
+
 use serde_json::{Value, json};
 
 use super::Predicate;

@@ -1,3 +1,5 @@
+//! Trees against schemas.
+
 use serde_json::{Value, json};
 
 use super::check;

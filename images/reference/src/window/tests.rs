@@ -1,0 +1,184 @@
+use candle_core::DType;
+
+use super::*;
+use crate::model::Shape;
+use crate::parameters::Sampling;
+
+const TINY: Shape = Shape {
+    hidden_size: 16,
+    num_layers: 1,
+    num_heads: 2,
+    num_kv_heads: 1,
+    intermediate_size: 16,
+    vocab_size: 50,
+    context_length: 64,
+};
+
+fn run(arrival: Arrival, batch_size: usize, until: Until) -> Ran {
+    let llama = Llama::random(TINY, DType::F32, 1, &mut || true)
+        .unwrap()
+        .unwrap();
+    let prompts: Vec<_> = (1..4u32)
+        .map(|size| Prompt {
+            input_ids: vec![size; size as usize],
+            output_tokens: size * 3,
+        })
+        .collect();
+    let request = Request {
+        batch_size,
+        sampling: Sampling::Greedy,
+    };
+    Window {
+        llama: &llama,
+        prompts: &prompts,
+        arrival,
+        request,
+        until,
+    }
+    .run(monotonic_ns(), &mut |_| Ok(()))
+    .unwrap()
+}
+
+fn minima(min_seconds: f64, min_requests: u32) -> Until {
+    Until::Minima(MeasureFor {
+        min_seconds,
+        min_requests,
+    })
+}
+
+fn assert_consistent(ran: &Ran) {
+    let mut earlier = ran.start_ns;
+    for (place, request) in ran.requests.iter().enumerate() {
+        assert!(
+            earlier <= request.queued_ns,
+            "request {place} stands in the order of the queue"
+        );
+        earlier = request.queued_ns;
+        assert!(
+            request.queued_ns <= request.prefill_ns && request.prefill_ns < request.first_token_ns
+        );
+        assert!(request.last_token_ns() <= ran.end_ns);
+        assert_eq!(
+            request.token_gaps_ns.len() + 1,
+            request.output_tokens as usize
+        );
+        assert!(request.token_gaps_ns.iter().all(|gap| *gap > 0));
+        let size = request.prompt + 1;
+        assert_eq!(
+            (request.input_tokens, request.output_tokens),
+            (size, size * 3)
+        );
+    }
+    assert_eq!(
+        ran.requests.iter().map(RequestRecord::last_token_ns).max(),
+        Some(ran.end_ns)
+    );
+}
+
+#[test]
+fn whole_batches_until_there_are_enough_requests() {
+    let ran = run(Arrival::Batch {}, 2, minima(0.0, 5));
+    assert_consistent(&ran);
+    assert_eq!(
+        ran.requests
+            .iter()
+            .map(|request| request.prompt)
+            .collect::<Vec<_>>(),
+        [0, 1, 2, 0, 1, 2]
+    );
+    // Both of a batch are queued at once, and only when the last of the batch before has finished.
+    for pair in ran.requests.chunks(2) {
+        assert_eq!(pair[0].queued_ns, pair[1].queued_ns);
+    }
+    let ended = ran.requests[..2]
+        .iter()
+        .map(RequestRecord::last_token_ns)
+        .max()
+        .unwrap();
+    assert_eq!(ran.requests[2].queued_ns, ended);
+}
+
+#[test]
+fn both_minima_must_hold() {
+    let ran = run(Arrival::Batch {}, 3, minima(0.05, 1));
+    assert_consistent(&ran);
+    assert!(ran.end_ns - ran.start_ns >= 50_000_000);
+    assert!(ran.requests.len().is_multiple_of(3) && ran.requests.len() > 3);
+}
+
+#[test]
+fn a_closed_loop_keeps_its_requests_in_flight_and_at_most_a_batch_running() {
+    let ran = run(Arrival::ClosedLoop { concurrency: 5 }, 2, minima(0.0, 12));
+    assert_consistent(&ran);
+    assert!(ran.requests.len() >= 12);
+    for request in &ran.requests {
+        let at = request.prefill_ns;
+        let runs = |other: &&RequestRecord| other.prefill_ns <= at && at < other.last_token_ns();
+        let flies = |other: &&RequestRecord| other.queued_ns <= at && at < other.last_token_ns();
+        assert!(ran.requests.iter().filter(runs).count() <= 2);
+        assert!(ran.requests.iter().filter(flies).count() <= 5);
+    }
+    // The first five arrive together; each later one when another has finished.
+    assert!(
+        ran.requests[..5]
+            .iter()
+            .all(|request| request.queued_ns == ran.requests[0].queued_ns)
+    );
+    for request in &ran.requests[5..] {
+        assert!(
+            ran.requests
+                .iter()
+                .any(|other| other.last_token_ns() == request.queued_ns)
+        );
+    }
+}
+
+#[test]
+fn one_iteration_is_a_batch_or_the_requests_in_flight() {
+    assert_eq!(
+        run(Arrival::Batch {}, 3, Until::OneIteration)
+            .requests
+            .len(),
+        3
+    );
+    let ran = run(
+        Arrival::ClosedLoop { concurrency: 5 },
+        2,
+        Until::OneIteration,
+    );
+    assert_consistent(&ran);
+    assert_eq!(ran.requests.len(), 5);
+}
+
+#[test]
+fn it_stops_at_the_next_token_when_told() {
+    let llama = Llama::random(TINY, DType::F32, 1, &mut || true)
+        .unwrap()
+        .unwrap();
+    let prompts = [Prompt {
+        input_ids: vec![1],
+        output_tokens: 50,
+    }];
+    let request = Request {
+        batch_size: 1,
+        sampling: Sampling::Greedy,
+    };
+    let window = Window {
+        llama: &llama,
+        prompts: &prompts,
+        arrival: Arrival::Batch {},
+        request,
+        until: minima(1e9, 1),
+    };
+    let mut steps = 0;
+    let ended = window.run(monotonic_ns(), &mut |_| {
+        steps += 1;
+        if steps < 4 {
+            Ok(())
+        } else {
+            Err(Fault::new(Code::Cancelled, "cancelled"))
+        }
+    });
+    assert_eq!(ended.err().map(|fault| fault.code), Some(Code::Cancelled));
+    assert_eq!(steps, 4);
+}

@@ -1,0 +1,210 @@
+//! `lemctl campaign resume`.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use super::{Outcome, Root};
+use crate::cli::session::{self, ProgressArguments};
+use crate::cli::{CliError, output, target};
+use crate::clock::HostClock;
+use crate::diagnostics::Failure;
+use crate::execution::{Event, RunStatus, State, Verdict};
+use crate::runner::{self, Changes, Opened, Planned, drift};
+use crate::store::Folders;
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lemctl campaign resume quickstart
+  lemctl campaign resume campaigns/quickstart.yaml --accept-changes     after an edit
+  lemctl campaign resume quickstart --retry failed                      do failed and skipped runs again
+  lemctl campaign resume quickstart --retry rejected=baseline_missing")]
+pub(in crate::cli) struct Resume {
+    /// A campaign's name, id, name/id, or its file [default: the latest campaign].
+    campaign: Option<String>,
+    /// Go on with the edited campaign file: unchanged accepted runs are kept.
+    #[arg(long)]
+    accept_changes: bool,
+    /// Go on although images, driver, GPUs or catalogues are not those of the last session.
+    #[arg(long)]
+    accept_environment: bool,
+    /// Do runs again: `failed` (and skipped), `rejected`, or either with `=CODE`.
+    #[arg(long, value_name = "VERDICT[=CODE]", value_parser = Retry::parse)]
+    retry: Option<Retry>,
+    #[command(flatten)]
+    progress: ProgressArguments,
+}
+
+/// Which runs are done again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Retry {
+    rejected: bool,
+    code: Option<String>,
+}
+
+impl Retry {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (word, code) = match text.split_once('=') {
+            Some((word, code)) => (word, Some(code.to_owned())),
+            None => (text, None),
+        };
+        match word {
+            "failed" => Ok(Self {
+                rejected: false,
+                code,
+            }),
+            "rejected" => Ok(Self {
+                rejected: true,
+                code,
+            }),
+            other => Err(format!("`{other}` is neither `failed` nor `rejected`")),
+        }
+    }
+
+    fn wants(&self, verdict: &Verdict) -> bool {
+        let fits = |code: &str| self.code.as_deref().is_none_or(|wanted| wanted == code);
+        match verdict {
+            Verdict::Accepted => false,
+            Verdict::Rejected { reasons } => {
+                self.rejected && reasons.iter().any(|reason| fits(&reason.code))
+            }
+            Verdict::Failed { cause } | Verdict::Skipped { cause } => {
+                !self.rejected && fits(&cause.code)
+            }
+        }
+    }
+}
+
+pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
+    let file = arguments
+        .campaign
+        .as_deref()
+        .map(Utf8Path::new)
+        .filter(|path| path.is_file());
+    let (folders, edited) = match file {
+        Some(file) => {
+            let planned = root.plan(file)?;
+            (
+                latest_of(root, &planned.campaign.name)?,
+                Some((file.to_owned(), planned)),
+            )
+        }
+        None => (target::find(root, arguments.campaign.as_deref())?, None),
+    };
+    let mut opened = runner::reopen(folders)?;
+    if let Some((file, planned)) = edited {
+        opened = take_changes(arguments, opened, &file, planned)?;
+    }
+    if let Some(retry) = &arguments.retry {
+        reopen_runs(&mut opened, retry)?;
+    }
+    if opened.state.sealed().is_some() {
+        output::text(&format!(
+            "campaign {} ({}) is finished and sealed; --retry does runs of it again",
+            opened.folders.campaign, opened.folders.id
+        ));
+        return Ok(super::up::finished(&opened.state));
+    }
+    let (setting, stopper) =
+        session::prepare(root, &opened.planned.plan, arguments.progress).await?;
+    let mut differences = drift(
+        &opened.state,
+        &setting.environment(&opened.planned.campaign.gpus),
+    );
+    differences.extend(catalogue_drift(root, &opened)?);
+    if !differences.is_empty() {
+        if !arguments.accept_environment {
+            return Err(CliError::EnvironmentChanged {
+                what: differences.join("; "),
+            }
+            .into());
+        }
+        opened.record(&Event::OverrideAccepted { differences }, &HostClock)?;
+    }
+    session::run(root, setting, stopper, opened).await
+}
+
+fn latest_of(root: &Root, name: &str) -> Result<Folders, Failure> {
+    target::find(root, Some(name))
+}
+
+/// Compares the file with what the campaign was begun with.
+fn take_changes(
+    arguments: &Resume,
+    opened: Opened,
+    file: &Utf8PathBuf,
+    planned: Planned,
+) -> Result<Opened, Failure> {
+    let changes = Changes::between(&opened, &planned);
+    if changes.is_empty() {
+        return Ok(opened);
+    }
+    if !arguments.accept_changes {
+        let (file, id) = (file.clone(), opened.folders.id.clone());
+        return Err(CliError::CampaignChanged {
+            file,
+            id,
+            what: changes.to_string(),
+        }
+        .into());
+    }
+    output::note(&format!("changes accepted: {changes}"));
+    Ok(opened.accept(planned, &HostClock)?)
+}
+
+fn reopen_runs(opened: &mut Opened, retry: &Retry) -> Result<(), Failure> {
+    let runs = chosen(&opened.state, retry);
+    if runs.is_empty() {
+        output::note("no run fits --retry");
+        return Ok(());
+    }
+    opened.record(&Event::RunsReopened { runs }, &HostClock)?;
+    Ok(())
+}
+
+fn chosen(state: &State, retry: &Retry) -> Vec<String> {
+    let plan = state.plan();
+    let ended = (0..plan.runs.len()).filter(|run| match state.status(*run) {
+        RunStatus::Ended { verdict, .. } => retry.wants(verdict),
+        RunStatus::Due | RunStatus::Running => false,
+    });
+    ended.map(|run| plan.runs[run].id.clone()).collect()
+}
+
+/// Catalogues of the project that are no longer those the campaign was planned with.
+fn catalogue_drift(root: &Root, opened: &Opened) -> Result<Vec<String>, Failure> {
+    let kept = &opened.planned.catalogues;
+    let here = root.catalogues()?;
+    let changed = kept
+        .iter()
+        .filter(|(_, text)| !here.values().any(|found| found == *text));
+    Ok(changed
+        .map(|(backend, _)| format!("the catalogue of {backend} was changed"))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execution::{Blame, Cause, Reason};
+
+    #[test]
+    fn a_retry_names_verdict_and_code() {
+        let failed = Verdict::Failed {
+            cause: Cause::new(Blame::Worker, "timed_out", "x"),
+        };
+        let rejected = Verdict::Rejected {
+            reasons: vec![Reason {
+                code: "baseline_missing".into(),
+                message: String::new(),
+            }],
+        };
+        let retry = |text| Retry::parse(text).expect(text);
+        assert!(retry("failed").wants(&failed) && !retry("failed").wants(&rejected));
+        assert!(retry("failed=timed_out").wants(&failed) && !retry("failed=oom").wants(&failed));
+        assert!(retry("rejected=baseline_missing").wants(&rejected));
+        assert!(!retry("rejected").wants(&Verdict::Accepted));
+        assert!(Retry::parse("accepted").is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! What the command line itself can find wrong.
+
+use camino::Utf8PathBuf;
+use miette::Diagnostic;
+
+use crate::diagnostics::{Exit, Fault};
+
+/// Errors of the command line.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum CliError {
+    /// No project.
+    #[error("{from} lies in no lemctl project: no folder upwards has compose/ and catalogues/")]
+    #[diagnostic(
+        code(cli::no_project),
+        help("go into the project, or name it: lemctl --root DIR …")
+    )]
+    NoProject {
+        /// Where the search began.
+        from: Utf8PathBuf,
+    },
+    /// A file that was named cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    #[diagnostic(code(cli::unreadable), help("{fix}"))]
+    Unreadable {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        reason: String,
+        /// The way out.
+        fix: String,
+    },
+    /// A campaign is not finished.
+    #[error("campaign {campaign} ({id}) is not finished: {due} runs are due")]
+    #[diagnostic(
+        code(cli::unfinished),
+        help(
+            "go on with it: lemctl campaign resume {campaign} (or begin another beside it: --new)"
+        )
+    )]
+    Unfinished {
+        /// Its name.
+        campaign: String,
+        /// Its id.
+        id: String,
+        /// Runs that are due.
+        due: usize,
+    },
+    /// No campaign of that name or id.
+    #[error("there is no campaign {wanted}{near}")]
+    #[diagnostic(code(cli::no_campaign), help("lemctl campaign list"))]
+    NoCampaign {
+        /// What was asked for.
+        wanted: String,
+        /// What may have been meant, with its lead-in.
+        near: String,
+    },
+    /// No run of that id.
+    #[error("campaign {campaign} has no run {wanted}{near}")]
+    #[diagnostic(code(cli::no_run), help("lemctl campaign status {campaign}"))]
+    NoRun {
+        /// The campaign.
+        campaign: String,
+        /// What was asked for.
+        wanted: String,
+        /// What may have been meant, with its lead-in.
+        near: String,
+    },
+    /// A large campaign was not confirmed.
+    #[error(
+        "{experiments} experiments and {runs} runs are more than 100 experiments: not begun without a yes"
+    )]
+    #[diagnostic(
+        code(cli::not_confirmed),
+        help("look at `lemctl campaign plan`, then add --yes")
+    )]
+    NotConfirmed {
+        /// Experiments.
+        experiments: usize,
+        /// Runs.
+        runs: usize,
+    },
+    /// A campaign with nothing to run.
+    #[error("campaign {campaign} has no valid experiment: all {points} grid points are pruned")]
+    #[diagnostic(
+        code(cli::nothing_to_run),
+        help("lemctl campaign plan says which rule prunes which point")
+    )]
+    NothingToRun {
+        /// Its name.
+        campaign: String,
+        /// Its grid points.
+        points: u64,
+    },
+    /// The campaign file was edited since.
+    #[error("{file} is not what campaign {id} was begun with: {what}")]
+    #[diagnostic(
+        code(cli::campaign_changed),
+        help("add --accept-changes to go on with the edited file, or resume without naming it")
+    )]
+    CampaignChanged {
+        /// The file.
+        file: Utf8PathBuf,
+        /// The campaign's id.
+        id: String,
+        /// What differs.
+        what: String,
+    },
+    /// The environment is another one.
+    #[error("the environment is not the one of the last session: {what}")]
+    #[diagnostic(
+        code(cli::environment_changed),
+        help("restore it, or add --accept-environment: the journal will say so")
+    )]
+    EnvironmentChanged {
+        /// What differs, each by name.
+        what: String,
+    },
+    /// Containers would run as root.
+    #[error("lemctl runs as root, and so would the containers: refused unless allowed by name")]
+    #[diagnostic(
+        code(cli::root_refused),
+        help("run it as a normal user of group docker, or allow it: lemctl init --allow-root")
+    )]
+    RootRefused,
+    /// `.env` names somebody else.
+    #[error(
+        ".env says PUID={puid} PGID={pgid}, but lemctl runs as {uid}:{gid}: results would not be yours"
+    )]
+    #[diagnostic(
+        code(cli::foreign_identity),
+        help("set PUID={uid} and PGID={gid} in .env, or run lemctl as {puid}")
+    )]
+    ForeignIdentity {
+        /// PUID of `.env`.
+        puid: String,
+        /// PGID of `.env`.
+        pgid: String,
+        /// The user.
+        uid: u32,
+        /// The user's group.
+        gid: u32,
+    },
+    /// The async runtime does not start.
+    #[error("the runtime does not start: {source}")]
+    #[diagnostic(code(cli::runtime))]
+    Runtime {
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Output could not be written.
+    #[error("cannot write the output: {source}")]
+    #[diagnostic(code(cli::output))]
+    Output {
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Fault for CliError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoProject { .. }
+            | Self::Unreadable { .. }
+            | Self::NoCampaign { .. }
+            | Self::NoRun { .. }
+            | Self::NotConfirmed { .. } => Exit::Usage,
+            Self::NothingToRun { .. } => Exit::CampaignInvalid,
+            Self::Unfinished { .. }
+            | Self::CampaignChanged { .. }
+            | Self::EnvironmentChanged { .. } => Exit::ResumeConflict,
+            Self::RootRefused | Self::ForeignIdentity { .. } => Exit::EnvironmentNotReady,
+            Self::Runtime { .. } | Self::Output { .. } => Exit::Internal,
+        }
+    }
+}
+
+/// `: did you mean X?`, if something near exists.
+pub(super) fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    names
+        .map(|name| (strsim::jaro_winkler(wanted, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| format!(": did you mean {name}?"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,56 @@
+//! `lemctl manifest verify`.
+
+use clap::Args;
+
+use super::{Outcome, Root};
+use crate::cli::{Format, output, target};
+use crate::diagnostics::Exit;
+use crate::manifest::{FindingKind, verify};
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  lemctl manifest verify quickstart
+Without lemctl, in the manifest's folder:
+  sha256sum -c --ignore-missing SHA256SUMS")]
+pub(in crate::cli) struct Verify {
+    /// A campaign's name, id, or name/id [default: the latest].
+    campaign: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Verify, root: &Root) -> Outcome {
+    let folders = target::find(root, arguments.campaign.as_deref())?;
+    let verification = verify(&folders);
+    let holds = verification.findings.is_empty();
+    match arguments.format {
+        Format::Json => output::json(&verification),
+        Format::Text if holds => output::text(&format!(
+            "campaign {} {}: verified, {} files are what was sealed",
+            verification.campaign, verification.id, verification.checked
+        )),
+        Format::Text => {
+            for finding in &verification.findings {
+                let kind = match finding.kind {
+                    FindingKind::Absent => "absent",
+                    FindingKind::Altered => "altered",
+                };
+                output::text(&format!("{kind}: {}: {}", finding.path, finding.what));
+            }
+            output::note(&format!(
+                "error[manifest::verify]: campaign {} {} does not verify: {} findings\n  fix: restore the named files from a copy",
+                verification.campaign,
+                verification.id,
+                verification.findings.len()
+            ));
+        }
+    }
+    Ok(if holds {
+        Exit::Ok
+    } else {
+        Exit::VerificationFailed
+    })
+}

@@ -1,0 +1,224 @@
+//! What `up` and `resume` share: everything a session needs is had before anything is written, signals
+//! are heard while it runs, and its end is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{CliError, Outcome, Root, output};
+use crate::clock::HostClock;
+use crate::compose;
+use crate::containers::docker::DockerEngine;
+use crate::containers::{ContainerEngine, EngineError};
+use crate::diagnostics::{Exit, Failure};
+use crate::environment::Host;
+use crate::execution::Tally;
+use crate::manifest::verify;
+use crate::plan::Plan;
+use crate::progress::{Style, sink};
+use crate::report::summary_text;
+use crate::runner::project::Project;
+use crate::runner::{Ended, Identity, Opened, Runner, Setting, StopSignal, Stopper};
+
+/// Options of `up` and `resume`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ProgressArguments {
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
+    progress: ProgressStyle,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ProgressStyle {
+    /// Bars on a terminal, plain lines elsewhere.
+    Auto,
+    /// Plain lines on stderr.
+    Plain,
+    /// JSON lines on stdout.
+    Json,
+    /// Warnings only.
+    Quiet,
+}
+
+impl ProgressArguments {
+    fn style(self) -> Style {
+        match self.progress {
+            ProgressStyle::Auto => Style::Auto,
+            ProgressStyle::Plain => Style::Plain,
+            ProgressStyle::Json => Style::Json,
+            ProgressStyle::Quiet => Style::Quiet,
+        }
+    }
+}
+
+/// Everything a session needs of this machine; nothing is written for it.
+pub(super) async fn prepare(
+    root: &Root,
+    plan: &Plan,
+    progress: ProgressArguments,
+) -> Result<(Setting<DockerEngine>, Stopper), Failure> {
+    let project = root.project();
+    let identity = identity(&project)?;
+    let mut services = BTreeMap::new();
+    for backend in &plan.backends {
+        services.insert(backend.clone(), project.compose(backend)?.worker);
+    }
+    let engine = DockerEngine::connect().await?;
+    let engine_info = engine.engine().await?;
+    let mut images = BTreeMap::new();
+    for (backend, service) in &services {
+        let reference = service.image.clone();
+        match engine.image(&reference).await? {
+            Some(image) => images.insert(backend.clone(), image),
+            None => return Err(EngineError::ImageMissing { reference }.into()),
+        };
+    }
+    let (stopper, stop) = StopSignal::new();
+    let setting = Setting {
+        engine,
+        clock: Arc::new(HostClock),
+        services,
+        images,
+        engine_info,
+        host: Host::observe(),
+        identity,
+        sinks: vec![sink(progress.style())],
+        stop,
+    };
+    Ok((setting, stopper))
+}
+
+/// Whose containers and files: the invoking user's, or nobody's.
+fn identity(project: &Project) -> Result<Identity, Failure> {
+    let env_file = project.env_file()?.unwrap_or_default();
+    let (uid, gid) = (project.uid, project.gid);
+    let variables = compose::variables(&env_file, project.environment.clone(), uid, gid);
+    let text = |name: &str| variables.get(name).cloned().unwrap_or_default();
+    let (puid, pgid) = (text("PUID"), text("PGID"));
+    if puid != uid.to_string() || pgid != gid.to_string() {
+        return Err(CliError::ForeignIdentity {
+            puid,
+            pgid,
+            uid,
+            gid,
+        }
+        .into());
+    }
+    if uid == 0 && !project.root_is_allowed(&env_file) {
+        return Err(CliError::RootRefused.into());
+    }
+    Ok(Identity { uid, gid })
+}
+
+/// Runs a session to its end and tells of it.
+pub(super) async fn run(
+    root: &Root,
+    setting: Setting<DockerEngine>,
+    stopper: Stopper,
+    opened: Opened,
+) -> Outcome {
+    let folders = opened.folders.clone();
+    let listening = tokio::spawn(listen(stopper));
+    let ended = Runner::new(setting, opened).session().await;
+    listening.abort();
+    let ended = ended?;
+    let target = format!("{} ({})", folders.campaign, folders.id);
+    if let Some(manifest) = &ended.manifest {
+        let verification = verify(&folders);
+        output::text(&summary_text(manifest));
+        output::text("");
+        output::text(&format!(
+            "manifest: {}",
+            root.shown(&folders.manifests().join("manifest.json"))
+        ));
+        if verification.findings.is_empty() {
+            output::text(&format!(
+                "verified: {} files are what was sealed",
+                verification.checked
+            ));
+        } else {
+            for finding in &verification.findings {
+                output::note(&format!("{}: {}", finding.path, finding.what));
+            }
+            return Ok(Exit::VerificationFailed);
+        }
+    }
+    let exit = exit(&ended);
+    if ended.manifest.is_none() {
+        let due = ended.tally.due;
+        output::note(&format!(
+            "{due} runs are due; go on with: lemctl campaign resume {}",
+            folders.campaign
+        ));
+    }
+    if let Some(cause) = &ended.breaker {
+        output::note(&format!(
+            "error: campaign {target} stopped by its breaker: {cause}"
+        ));
+    }
+    let Tally {
+        rejected,
+        failed,
+        skipped,
+        ..
+    } = ended.tally;
+    if rejected + failed + skipped > 0 {
+        output::note(&format!(
+            "{rejected} rejected, {failed} failed, {skipped} skipped: lemctl campaign status {} says why",
+            folders.campaign
+        ));
+    }
+    Ok(exit)
+}
+
+fn exit(ended: &Ended) -> Exit {
+    if ended.breaker.is_some() {
+        return Exit::EnvironmentNotReady;
+    }
+    if ended.stopped.is_some() && ended.manifest.is_none() {
+        return Exit::Interrupted;
+    }
+    of_tally(&ended.tally)
+}
+
+/// What a finished campaign's tally means.
+pub(super) fn of_tally(tally: &Tally) -> Exit {
+    match (tally.failed + tally.skipped, tally.rejected) {
+        (0, 0) => Exit::Ok,
+        (0, _) => Exit::RunsRejected,
+        _ => Exit::RunsFailed,
+    }
+}
+
+/// Ctrl-C or SIGTERM once: stop in order. Twice: leave now; the lease cleans up.
+async fn listen(stopper: Stopper) {
+    let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    else {
+        return;
+    };
+    let mut asked = false;
+    loop {
+        let reason = tokio::select! {
+            heard = tokio::signal::ctrl_c() => match heard {
+                Ok(()) => "Ctrl-C",
+                Err(_) => return,
+            },
+            _ = terminate.recv() => "SIGTERM",
+        };
+        if asked {
+            output::note(
+                "leaving now; the containers end by themselves when their lease runs out (30 s)",
+            );
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the user asked twice: nothing in order is wanted"
+            )]
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        }
+        asked = true;
+        output::note("stopping in order; once more to leave at once");
+        stopper.stop(reason);
+    }
+}

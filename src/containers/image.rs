@@ -1,0 +1,60 @@
+//! Images: who one is, and what one is built from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Who an image is. A reference can move; these do not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageIdentity {
+    /// The reference it was found under.
+    pub reference: String,
+    /// The Engine's id, `sha256:…`: the config digest, or the manifest digest where
+    /// `containerd_store` is set.
+    pub id: String,
+    /// `repository@sha256:…` entries; empty for an image that never saw a registry.
+    pub repo_digests: Vec<String>,
+    /// The id names a manifest, since the image lies in containerd's store.
+    pub containerd_store: bool,
+    /// Storage driver that holds it.
+    pub storage_driver: String,
+    /// When it was built, RFC 3339, as the image says.
+    pub created: Option<String>,
+    /// Its size in bytes as the Engine counts it.
+    pub size_bytes: u64,
+    /// Operating system and architecture, for example `linux/amd64`.
+    pub platform: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What an image is built from: everything is in memory, nothing comes from a registry unless the
+/// Dockerfile's `FROM` names an image that is there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageBuild {
+    /// Reference that the result gets.
+    pub reference: String,
+    /// Text of the Dockerfile.
+    pub dockerfile: String,
+    /// The rest of the build context.
+    pub files: Vec<ContextFile>,
+    /// Labels of the image, on top of those in the Dockerfile.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One file of a build context.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ContextFile {
+    /// Path in the context, relative, without `..`.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Runs as a program: mode 0755 instead of 0644.
+    pub executable: bool,
+}
+
+impl std::fmt::Debug for ContextFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ContextFile({}, {} bytes)", self.path, self.bytes.len())
+    }
+}

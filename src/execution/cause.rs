@@ -1,0 +1,62 @@
+//! Why something did not work: typed, so that the campaign can decide what follows from it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whose fault a failure is. It decides what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Blame {
+    /// The experiment's own config (a refused parameter, out of memory): it would fail again, so later
+    /// cycles of it are skipped.
+    Config,
+    /// The worker crashed, hung or broke the protocol: later runs try again with a fresh one.
+    Worker,
+    /// Engine, container, GPU or disk: counts for the breaker.
+    Environment,
+}
+
+/// The cause of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// Stable code in snake_case.
+    pub code: String,
+    /// One sentence with the values involved.
+    pub message: String,
+    /// What the user can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Cause {
+    /// A cause without a hint.
+    #[must_use]
+    pub fn new(blame: Blame, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            blame,
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What comes next: from the plan and what has happened, the one thing to do now.
+
+use super::state::Container;
+use super::{Blame, Cause, State};
+use crate::plan::{BaselineState, Step};
+
+/// The next thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Do this step.
+    Step(Step),
+    /// Do not try this run.
+    Skip {
+        /// Index of the run.
+        run: usize,
+        /// Why.
+        cause: Cause,
+    },
+    /// Nothing is left to do in this session, and nothing is left standing.
+    Finished,
+}
+
+/// Decides. Constant time on average, however long the campaign.
+///
+/// The next due run along the order decides: the first condition on its way that does not hold comes
+/// next; if a step on its way has failed for good it is skipped. A container whose backend has no due
+/// run left is stopped. When the session must end, or nothing is due, everything is taken down.
+#[must_use]
+pub fn decide(state: &mut State) -> Decision {
+    if state.breaker.is_some() || state.stopping.is_some() {
+        return take_down(state);
+    }
+    let Some(run) = state.next_due() else {
+        return take_down(state);
+    };
+    if let Some(spent) = spent_backend(state) {
+        return stop(state, &spent);
+    }
+    if let Some(cause) = hopeless(state, run) {
+        return Decision::Skip { run, cause };
+    }
+    Decision::Step(on_the_way(state, run))
+}
+
+/// Why a run need not be tried: its config was refused before, or a step it needs has failed.
+fn hopeless(state: &State, run: usize) -> Option<Cause> {
+    let planned = &state.plan().runs[run];
+    let load = &state.plan().loads[planned.load];
+    if let Some((earlier, cause)) = state.refused.get(&planned.experiment) {
+        return Some(same_as(earlier, cause));
+    }
+    if let Some((earlier, cause)) = state.refused_keys.get(&load.engine_key) {
+        return Some(same_as(earlier, cause));
+    }
+    if let Some((step, cause)) = &state.backends[&load.backend].down {
+        return Some(depends_on(step, cause));
+    }
+    let cause = state.load_failures.get(&planned.load)?;
+    Some(depends_on(&format!("load-engine:{}", planned.load), cause))
+}
+
+fn same_as(earlier: &str, cause: &Cause) -> Cause {
+    Cause {
+        blame: cause.blame,
+        code: format!("same_as:{earlier}"),
+        message: format!("{earlier} failed because of its config: {}", cause.message),
+        hint: cause.hint.clone(),
+    }
+}
+
+fn depends_on(step: &str, cause: &Cause) -> Cause {
+    Cause {
+        blame: cause.blame,
+        code: format!("needs:{step}"),
+        message: format!("{step} failed: {}", cause.message),
+        hint: cause.hint.clone(),
+    }
+}
+
+/// The first step on the way to measuring `run` that is not done or does not hold.
+fn on_the_way(state: &State, run: usize) -> Step {
+    let plan = state.plan();
+    let load = plan.runs[run].load;
+    let backend = plan.loads[load].backend.clone();
+    let known = &state.backends[&backend];
+    if !known.image {
+        return Step::EnsureImage { backend };
+    }
+    if !known.model
+        && planned(
+            state,
+            &Step::EnsureModel {
+                backend: backend.clone(),
+            },
+        )
+    {
+        return Step::EnsureModel { backend };
+    }
+    if let Some(other) = state.loaded.filter(|other| *other != load) {
+        return Step::UnloadEngine {
+            backend: plan.loads[other].backend.clone(),
+            load: other,
+        };
+    }
+    match known.container {
+        Container::Absent => return Step::StartContainer { backend },
+        Container::Started => return Step::ProbeContainer { backend },
+        Container::Probed => {}
+    }
+    if state.loaded.is_none() {
+        let bare = Step::Baseline {
+            backend: backend.clone(),
+            state: BaselineState::Bare,
+            load: None,
+        };
+        if !known.bare_baseline && planned(state, &bare) {
+            return bare;
+        }
+        return Step::LoadEngine { backend, load };
+    }
+    let resident = Step::Baseline {
+        backend,
+        state: BaselineState::Resident,
+        load: Some(load),
+    };
+    if !state.resident_baseline && planned(state, &resident) {
+        return resident;
+    }
+    Step::Measure { run }
+}
+
+fn planned(state: &State, step: &Step) -> bool {
+    state.has_step(&state.plan().step_id(step))
+}
+
+/// A backend whose container runs though none of its runs is due.
+fn spent_backend(state: &State) -> Option<String> {
+    state
+        .plan()
+        .backends
+        .iter()
+        .find(|name| {
+            let backend = &state.backends[*name];
+            backend.container != Container::Absent && backend.due == 0
+        })
+        .cloned()
+}
+
+fn take_down(state: &State) -> Decision {
+    state
+        .plan()
+        .backends
+        .iter()
+        .find(|name| state.backends[*name].container != Container::Absent)
+        .map_or(Decision::Finished, |backend| stop(state, backend))
+}
+
+/// Unloads what is loaded in the backend's container, then stops it.
+fn stop(state: &State, backend: &str) -> Decision {
+    let backend = backend.to_owned();
+    match state
+        .loaded
+        .filter(|load| state.plan().loads[*load].backend == backend)
+    {
+        Some(load) => Decision::Step(Step::UnloadEngine { backend, load }),
+        None => Decision::Step(Step::StopContainer { backend }),
+    }
+}
+
+/// Whether a failure of this cause, `failures` in a row, opens the breaker that allows `limit`.
+#[must_use]
+pub fn opens_breaker(cause: &Cause, failures: u32, limit: u32) -> bool {
+    cause.blame == Blame::Environment && failures >= limit
+}

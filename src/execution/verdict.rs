@@ -1,0 +1,68 @@
+//! The verdict on a run, and what backs it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Cause;
+use crate::units::Digest;
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Verdict {
+    /// The result stands.
+    Accepted,
+    /// There is a result, but it must not be used.
+    Rejected {
+        /// Why, at least one.
+        reasons: Vec<Reason>,
+    },
+    /// There is no result.
+    Failed {
+        /// Why.
+        cause: Cause,
+    },
+    /// The run was not tried.
+    Skipped {
+        /// Why.
+        cause: Cause,
+    },
+}
+
+impl Verdict {
+    /// The verdict's word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected { .. } => "rejected",
+            Self::Failed { .. } => "failed",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+}
+
+/// Why a result is rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Stable code in snake_case; documented in docs/formats.md.
+    pub code: String,
+    /// One sentence with the values involved.
+    pub message: String,
+}
+
+/// A result file that the journal cites.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResultFile {
+    /// Path below the campaign's results folder, with `/`.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+}
+
+/// Headline figures by name (units are in the name), for tables and manifests.
+pub type Figures = BTreeMap<String, f64>;

@@ -1,0 +1,146 @@
+//! Appending.
+
+use std::fs::File;
+use std::io::Write;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{FILE, Head, JournalError, Lock, Replayed};
+use crate::clock::{Clock, timestamp};
+use crate::execution::Event;
+use serde::Serialize;
+
+/// A line as it is written; [`super::read`] has its counterpart.
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    prev: crate::units::Digest,
+    at: String,
+    event: &'a Event,
+}
+
+/// An open journal: the lock is held, the head is known, every append is on disk when it returns.
+#[derive(Debug)]
+pub struct Journal {
+    path: Utf8PathBuf,
+    file: File,
+    head: Head,
+    /// Whether a failed write may have left a piece of a line behind.
+    torn: bool,
+    length: u64,
+    _lock: Lock,
+}
+
+impl Journal {
+    /// Makes a new, empty journal in `folder`.
+    ///
+    /// # Errors
+    /// If it exists or cannot be made.
+    pub fn create(folder: &Utf8Path, lock: Lock) -> Result<Self, JournalError> {
+        let path = folder.join(FILE);
+        let file = File::options().append(true).create_new(true).open(&path);
+        let file = file.map_err(|source| JournalError::Io {
+            action: "create",
+            path: path.clone(),
+            source,
+        })?;
+        sync_folder(folder)?;
+        Ok(Self {
+            path,
+            file,
+            head: Head::EMPTY,
+            torn: false,
+            length: 0,
+            _lock: lock,
+        })
+    }
+
+    /// Opens a replayed journal for appending; a torn last line is cut off.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or cut.
+    pub fn open(folder: &Utf8Path, lock: Lock, replayed: &Replayed) -> Result<Self, JournalError> {
+        let path = folder.join(FILE);
+        let io = |action| {
+            let path = path.clone();
+            move |source| JournalError::Io {
+                action,
+                path,
+                source,
+            }
+        };
+        let file = File::options()
+            .append(true)
+            .open(&path)
+            .map_err(io("open"))?;
+        if replayed.torn_bytes > 0 {
+            file.set_len(replayed.bytes)
+                .map_err(io("cut the torn last line of"))?;
+            file.sync_all().map_err(io("sync"))?;
+        }
+        Ok(Self {
+            path,
+            file,
+            head: replayed.head,
+            torn: false,
+            length: replayed.bytes,
+            _lock: lock,
+        })
+    }
+
+    /// Appends one event; when this returns, it is on disk.
+    ///
+    /// # Errors
+    /// If it could not be written or synced (a full disk, say). The file is then cut back to the last
+    /// whole line at the next append, so that the chain stays whole.
+    pub fn append(&mut self, event: &Event, clock: &dyn Clock) -> Result<Head, JournalError> {
+        let line = Line {
+            seq: self.head.events + 1,
+            prev: self.head.sha256,
+            at: timestamp(clock.wall()),
+            event,
+        };
+        let mut bytes = serde_json::to_vec(&line)
+            .map_err(|error| self.io("encode an event for")(std::io::Error::other(error)))?;
+        let head = self.head.after(&bytes);
+        bytes.push(b'\n');
+        if self.torn {
+            self.file
+                .set_len(self.length)
+                .map_err(self.io("cut back"))?;
+        }
+        self.torn = true;
+        self.file.write_all(&bytes).map_err(self.io("append to"))?;
+        self.file.sync_data().map_err(self.io("sync"))?;
+        self.torn = false;
+        self.length += bytes.len() as u64;
+        self.head = head;
+        Ok(head)
+    }
+
+    /// Where the chain stands.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    fn io(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> JournalError + use<> {
+        let path = self.path.clone();
+        move |source| JournalError::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// Makes a folder's entries durable.
+fn sync_folder(folder: &Utf8Path) -> Result<(), JournalError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| JournalError::Io {
+            action: "sync",
+            path: folder.to_owned(),
+            source,
+        })
+}

@@ -1,0 +1,193 @@
+//! What lemctl writes about one attempt that ended with a record.
+
+use std::collections::BTreeMap;
+
+use lem_protocol::{Mark, Parameters, Weights};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::energy::{Convergence, Iteration, WindowFigures};
+use crate::execution::Verdict;
+use crate::units::Digest;
+
+/// Version of the result's layout.
+pub const RESULT_SCHEMA_VERSION: u32 = 1;
+
+/// The result of one attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunResult {
+    /// Version of this layout.
+    pub schema_version: u32,
+    /// Version of lemctl that wrote it.
+    pub lemctl: String,
+    /// Name of the campaign.
+    pub campaign: String,
+    /// Id of the campaign.
+    pub campaign_id: String,
+    /// The run.
+    pub run: String,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// The session it was made in.
+    pub session: u32,
+    /// When its window ended, wall clock, RFC 3339.
+    pub ended_at: String,
+    /// Id of the experiment.
+    pub experiment: String,
+    /// Hash of the experiment: of `config`.
+    pub experiment_hash: Digest,
+    /// The experiment, fully resolved: what was asked.
+    pub config: Value,
+    /// Parameters that the engine holds with another value than was asked.
+    pub changed_parameters: BTreeMap<String, ParameterChange>,
+    /// Version of the engine that answered; the pinned one is in `config`.
+    pub backend_version: String,
+    /// Versions of packages that matter.
+    pub packages: BTreeMap<String, String>,
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// What the weights are.
+    pub weights: Weights,
+    /// Number of weights.
+    pub model_parameters: u64,
+    /// Identity of the image.
+    pub image: Value,
+    /// Salted hash of the host.
+    pub host: String,
+    /// Hash of the session's environment.
+    pub environment_hash: Digest,
+    /// The worker's record.
+    pub record: RecordFile,
+    /// When the engine's load began and ended.
+    pub load_marks: Vec<Mark>,
+    /// Which load of the plan it was measured on.
+    pub load: usize,
+    /// How many runs this worker had measured before.
+    pub runs_before_on_load: u32,
+    /// Seconds waited before it.
+    pub gap_seconds: f64,
+    /// Warm-up, if there was one.
+    pub warmup: Option<WarmupNote>,
+    /// Throughput and latency.
+    pub figures: WindowFigures,
+    /// Energy of the window, in joules. Null until a power source exists; `energy_reason` says why.
+    pub energy_joules: Option<f64>,
+    /// Why there is no energy.
+    pub energy_reason: Option<String>,
+    /// Prefill and decode apart.
+    pub split: Split,
+    /// Idle power.
+    pub baseline: BaselineNote,
+    /// What was left over after the run.
+    pub leak_check: LeakNote,
+    /// What does not reject the result but must be known of it: stable codes.
+    pub flags: Vec<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// A parameter that the engine changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterChange {
+    /// What was asked.
+    pub requested: Value,
+    /// What the engine holds; null if it does not name it.
+    pub effective: Value,
+}
+
+/// Names a parameter whose effective value differs from the requested one.
+#[must_use]
+pub fn changes(
+    requested: &Parameters,
+    effective: &Parameters,
+) -> BTreeMap<String, ParameterChange> {
+    requested
+        .iter()
+        .filter_map(|(name, asked)| {
+            let held = effective.get(name).unwrap_or(&Value::Null);
+            let same = asked == held
+                || asked
+                    .as_f64()
+                    .is_some_and(|asked| held.as_f64() == Some(asked));
+            (!same).then(|| {
+                let change = ParameterChange {
+                    requested: asked.clone(),
+                    effective: held.clone(),
+                };
+                (name.clone(), change)
+            })
+        })
+        .collect()
+}
+
+/// The record's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordFile {
+    /// Its name, beside the result.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+}
+
+/// How the warm-up went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WarmupNote {
+    /// How it ended.
+    pub ended: Convergence,
+    /// Its iterations.
+    pub series: Vec<Iteration>,
+}
+
+/// Whether prefill and decode are told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// How token times were had: `measured` or `estimated`.
+    pub token_timing: lem_protocol::TimingKind,
+}
+
+/// Idle power beside the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineNote {
+    /// Watts of the resident state. Null without a source.
+    pub resident_watts: Option<f64>,
+    /// Why there is none.
+    pub reason: Option<String>,
+}
+
+/// Leftovers beside the result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeakNote {
+    /// GPUs that were checked, by UUID.
+    pub gpus: Vec<String>,
+    /// Why none was, if so.
+    pub reason: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_parameter_is_named_and_number_spelling_is_not_a_change() {
+        let parameters =
+            |value: Value| -> Parameters { serde_json::from_value(value).expect("an object") };
+        let found = changes(
+            &parameters(json!({"threads": 2, "temperature": 1, "dtype": "bfloat16", "gone": 1})),
+            &parameters(json!({"threads": 1, "temperature": 1.0, "dtype": "bfloat16"})),
+        );
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["gone", "threads"]);
+        assert_eq!(found["threads"].effective, json!(1));
+    }
+}

@@ -1,0 +1,277 @@
+//! Sealing: from the journal's state and the files it cites to manifest.json and SHA256SUMS.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use miette::Diagnostic;
+
+use super::run_result::RunResult;
+use super::sums;
+use super::types::{
+    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest,
+    RunEntry, SUMS_FILE,
+};
+use crate::campaign::Campaign;
+use crate::clock::Clock;
+use crate::diagnostics::{Exit, Fault};
+use crate::energy::Summary;
+use crate::execution::{Event, ResultFile, RunStatus, State, Verdict};
+use crate::journal::{Journal, JournalError};
+use crate::store::{Folders, StoreError, read_bounded, sync_folder, write_durable};
+use crate::units::Digest;
+
+/// Largest file that is read for sealing or verifying, in bytes.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Why a campaign cannot be sealed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum SealError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    /// The journal could not be read or written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Journal(#[from] JournalError),
+    /// A file is not the one that the journal cites.
+    #[error("{path} is not the file that the journal cites")]
+    #[diagnostic(
+        code(manifest::altered),
+        help("restore it from a copy, or measure its run again: lemctl campaign resume")
+    )]
+    Altered {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// The state lacks something that every campaign has.
+    #[error("the journal has no {what}")]
+    #[diagnostic(
+        code(manifest::incomplete),
+        help("start the campaign anew: lemctl campaign up")
+    )]
+    Incomplete {
+        /// What.
+        what: &'static str,
+    },
+}
+
+impl Fault for SealError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Journal(error) => error.exit(),
+            Self::Altered { .. } => Exit::VerificationFailed,
+            Self::Incomplete { .. } => Exit::ResumeConflict,
+        }
+    }
+}
+
+/// Seals: checks every cited file, writes the manifest, journals its hash, writes SHA256SUMS.
+/// Nothing may be due. Repeating it after a crash gives the same files.
+///
+/// # Errors
+/// [`SealError`]; the journal is then unsealed, or sealed without SHA256SUMS, and resuming mends it.
+pub fn seal(
+    folders: &Folders,
+    campaign: &Campaign,
+    state: &mut State,
+    journal: &mut Journal,
+    clock: &dyn Clock,
+) -> Result<Manifest, SealError> {
+    let mut files = cited_files(folders, state)?;
+    let manifest = summarise(campaign, state, journal)?;
+    let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
+        action: "encode",
+        path: folders.manifests().join(MANIFEST_FILE),
+        source: std::io::Error::other(error),
+    })?;
+    bytes.push(b'\n');
+    let target = folders.manifests();
+    std::fs::create_dir_all(&target).map_err(StoreError::at("make", &target))?;
+    write_durable(&target.join(MANIFEST_FILE), &bytes)?;
+    sync_folder(&target)?;
+    let manifest_sha256 = Digest::of(&bytes);
+    let event = Event::Sealed { manifest_sha256 };
+    journal.append(&event, clock)?;
+    state.apply(&event).map_err(|_| SealError::Incomplete {
+        what: "end of its last session",
+    })?;
+    let journal_file = folders.results().join(sums::journal_path());
+    files.insert(
+        sums::journal_path(),
+        Digest::of(&read_bounded(&journal_file, MAX_FILE_BYTES)?),
+    );
+    write_durable(
+        &target.join(SUMS_FILE),
+        sums::render(folders, manifest_sha256, &files).as_bytes(),
+    )?;
+    sync_folder(&target)?;
+    Ok(manifest)
+}
+
+/// Every file below the results folder that the journal cites, with its hash, checked.
+fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Digest>, SealError> {
+    let results = folders.results();
+    let mut files = BTreeMap::new();
+    for run in 0..state.plan().runs.len() {
+        for cited in state
+            .history(run)
+            .flatten()
+            .filter_map(|(_, result)| result)
+        {
+            let record = check_result(folders, cited)?;
+            files.insert(cited.path.clone(), cited.sha256);
+            files.insert(record.0, record.1);
+        }
+    }
+    let fingerprint = state
+        .fingerprint()
+        .ok_or(SealError::Incomplete { what: "campaign" })?;
+    let inputs = fingerprint
+        .catalogues
+        .values()
+        .chain(fingerprint.prompts.values());
+    for digest in inputs.chain([&fingerprint.file_sha256]) {
+        let path = format!("inputs/{digest}");
+        if Digest::of(&read_bounded(&results.join(&path), MAX_FILE_BYTES)?) != *digest {
+            return Err(SealError::Altered {
+                path: results.join(path),
+            });
+        }
+        files.insert(path, *digest);
+    }
+    Ok(files)
+}
+
+/// Checks a cited result and its record; gives the record's path and hash.
+///
+/// # Errors
+/// [`SealError::Altered`] for the file that is not what was cited.
+pub fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Digest), SealError> {
+    let path = folders.results().join(&cited.path);
+    let altered = || SealError::Altered { path: path.clone() };
+    let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
+    if !camino::Utf8Path::new(&cited.path).components().all(plain) {
+        return Err(altered());
+    }
+    let bytes = read_bounded(&path, MAX_FILE_BYTES)?;
+    if Digest::of(&bytes) != cited.sha256 {
+        return Err(altered());
+    }
+    let result: RunResult = serde_json::from_slice(&bytes).map_err(|_| altered())?;
+    let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    if result.record.file != lem_protocol::RECORD_FILE {
+        return Err(altered());
+    }
+    let record = format!("{folder}/{}", result.record.file);
+    let record_path = folders.results().join(&record);
+    if Digest::of(&read_bounded(&record_path, MAX_FILE_BYTES)?) != result.record.sha256 {
+        return Err(SealError::Altered { path: record_path });
+    }
+    Ok((record, result.record.sha256))
+}
+
+fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Manifest, SealError> {
+    let fingerprint = state
+        .fingerprint()
+        .ok_or(SealError::Incomplete { what: "campaign" })?;
+    let (environment_hash, environment) = state
+        .environment()
+        .ok_or(SealError::Incomplete { what: "session" })?;
+    let plan = state.plan();
+    let runs: Vec<RunEntry> = (0..plan.runs.len())
+        .map(|run| {
+            run_entry(state, run).ok_or(SealError::Incomplete {
+                what: "verdict for every run",
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let experiments = plan
+        .experiments
+        .iter()
+        .map(|experiment| ExperimentEntry {
+            id: experiment.id.clone(),
+            hash: experiment.hash,
+            config: experiment.canonical(),
+            aliases: experiment
+                .aliases
+                .iter()
+                .map(|point| campaign.settings(*point))
+                .collect(),
+            figures: over_cycles(&runs, &experiment.id),
+        })
+        .collect();
+    Ok(Manifest {
+        schema_version: MANIFEST_SCHEMA_VERSION,
+        lemctl: env!("CARGO_PKG_VERSION").to_owned(),
+        campaign: CampaignNote {
+            name: fingerprint.campaign.clone(),
+            id: fingerprint.id.clone(),
+            hash: fingerprint.campaign_hash,
+            file: campaign.text.clone(),
+            file_sha256: fingerprint.file_sha256,
+            plan_hash: fingerprint.plan_hash,
+            catalogues: fingerprint.catalogues.clone(),
+            prompts: fingerprint.prompts.clone(),
+        },
+        previous_manifest: state.previous_seal(),
+        journal: journal.head(),
+        sessions: state.session(),
+        environment_hash: *environment_hash,
+        environment: environment.clone(),
+        images: state.images().clone(),
+        tally: state.tally(),
+        experiments,
+        runs,
+        retired: state.retired().to_vec(),
+    })
+}
+
+fn run_entry(state: &State, run: usize) -> Option<RunEntry> {
+    let planned = &state.plan().runs[run];
+    let experiment = state.plan().experiment_of(run);
+    let RunStatus::Ended {
+        verdict,
+        result,
+        figures,
+    } = state.status(run)
+    else {
+        return None;
+    };
+    let attempts = state.history(run).map(|ended| match ended {
+        Some((verdict, result)) => Attempt {
+            verdict: Some(verdict.clone()),
+            result: result.cloned(),
+        },
+        None => Attempt {
+            verdict: None,
+            result: None,
+        },
+    });
+    Some(RunEntry {
+        run: planned.id.clone(),
+        experiment: experiment.id.clone(),
+        experiment_hash: experiment.hash,
+        cycle: planned.cycle,
+        attempts: attempts.collect(),
+        verdict: verdict.clone(),
+        result: result.clone(),
+        figures: figures.clone(),
+    })
+}
+
+/// Headline figures of an experiment's accepted runs over the cycles.
+fn over_cycles(runs: &[RunEntry], experiment: &str) -> BTreeMap<String, Summary> {
+    let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let accepted = runs
+        .iter()
+        .filter(|run| run.experiment == experiment && run.verdict == Verdict::Accepted);
+    for (name, value) in accepted.flat_map(|run| &run.figures) {
+        samples.entry(name).or_default().push(*value);
+    }
+    samples
+        .into_iter()
+        .filter_map(|(name, sample)| Some((name.to_owned(), Summary::of(&sample)?)))
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! The manifest's layout.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::energy::Summary;
+use crate::execution::{Figures, ResultFile, Retired, Tally, Verdict};
+use crate::journal::Head;
+use crate::units::Digest;
+
+/// Name of the manifest's file.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// Name of the list of hashes beside it.
+pub const SUMS_FILE: &str = "SHA256SUMS";
+/// Version of the manifest's layout.
+pub const MANIFEST_SCHEMA_VERSION: u32 = 1;
+
+/// A sealed campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this layout.
+    pub schema_version: u32,
+    /// Version of lemctl that sealed it.
+    pub lemctl: String,
+    /// The campaign.
+    pub campaign: CampaignNote,
+    /// SHA-256 of the manifest that this one replaces, if runs were reopened after a seal.
+    pub previous_manifest: Option<Digest>,
+    /// Where the journal stood when it was sealed.
+    pub journal: Head,
+    /// Lives of lemctl that it took.
+    pub sessions: u32,
+    /// Hash of the last session's environment.
+    pub environment_hash: Digest,
+    /// The last session's environment.
+    pub environment: Value,
+    /// Identities of the images, by backend.
+    pub images: BTreeMap<String, Value>,
+    /// How many runs ended how.
+    pub tally: Tally,
+    /// The experiments, in the grid's order.
+    pub experiments: Vec<ExperimentEntry>,
+    /// The runs, in the plan's order.
+    pub runs: Vec<RunEntry>,
+    /// Runs that edits of the campaign removed after they were tried.
+    pub retired: Vec<Retired>,
+}
+
+/// The campaign in its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignNote {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// The campaign hash: experiments, cycles, order, gaps, rules.
+    pub hash: Digest,
+    /// The campaign file as it was run.
+    pub file: String,
+    /// SHA-256 of that text.
+    pub file_sha256: Digest,
+    /// Hash of the run ids in order.
+    pub plan_hash: Digest,
+    /// SHA-256 of the catalogues, by backend.
+    pub catalogues: BTreeMap<String, Digest>,
+    /// SHA-256 of the prompt files, by path.
+    pub prompts: BTreeMap<String, Digest>,
+}
+
+/// An experiment in the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentEntry {
+    /// Its id.
+    pub id: String,
+    /// Its hash: of `config` in RFC 8785 form.
+    pub hash: Digest,
+    /// The fully resolved configuration.
+    pub config: Value,
+    /// Grid points that are this experiment too, by what their axes set.
+    pub aliases: Vec<BTreeMap<String, Value>>,
+    /// Its accepted runs' headline figures over the cycles.
+    pub figures: BTreeMap<String, Summary>,
+}
+
+/// A run in the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunEntry {
+    /// Its id.
+    pub run: String,
+    /// Id of its experiment.
+    pub experiment: String,
+    /// Hash of its experiment.
+    pub experiment_hash: Digest,
+    /// Its cycle, from 1.
+    pub cycle: u32,
+    /// Every attempt at it, in order.
+    pub attempts: Vec<Attempt>,
+    /// The verdict that stands.
+    pub verdict: Verdict,
+    /// The result that stands.
+    pub result: Option<ResultFile>,
+    /// Its headline figures.
+    pub figures: Figures,
+}
+
+/// An attempt in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// Its verdict; none if it was interrupted.
+    pub verdict: Option<Verdict>,
+    /// Its result.
+    pub result: Option<ResultFile>,
+}

@@ -1,0 +1,331 @@
+//! Verifying: does a sealed campaign's folder still hold what was sealed? Tells absent from altered
+//! and names each file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use serde::Serialize;
+
+use super::seal::{MAX_FILE_BYTES, SealError, check_result};
+use super::sums;
+use super::types::{MANIFEST_FILE, Manifest, SUMS_FILE};
+use crate::execution::{Event, ResultFile};
+use crate::journal::{Head, replay};
+use crate::store::{Folders, StoreError, read_bounded};
+use crate::units::Digest;
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// It is not there.
+    Absent,
+    /// It is not what was sealed.
+    Altered,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How.
+    pub kind: FindingKind,
+    /// Path below the project root.
+    pub path: String,
+    /// What was found.
+    pub what: String,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Name of the campaign.
+    pub campaign: String,
+    /// Its id.
+    pub id: String,
+    /// SHA-256 of the manifest as it is, if it is there.
+    pub manifest_sha256: Option<Digest>,
+    /// Files that were checked.
+    pub checked: usize,
+    /// What is wrong; empty when all holds.
+    pub findings: Vec<Finding>,
+}
+
+/// Verifies a sealed campaign. Every file is looked at, whatever was found before.
+#[must_use]
+pub fn verify(folders: &Folders) -> Verification {
+    let mut check = Check {
+        folders,
+        checked: 0,
+        findings: Vec::new(),
+    };
+    let manifest = check.manifest();
+    let journal = check.journal();
+    if let (Some((manifest, sha256)), Some(journal)) = (&manifest, &journal) {
+        check.seal(manifest, *sha256, journal);
+    }
+    if let Some((manifest, sha256)) = &manifest {
+        check.configs(manifest);
+        let files = check.files(manifest);
+        check.sums(*sha256, files);
+    }
+    Verification {
+        campaign: folders.campaign.clone(),
+        id: folders.id.clone(),
+        manifest_sha256: manifest.map(|(_, sha256)| sha256),
+        checked: check.checked,
+        findings: check.findings,
+    }
+}
+
+/// What the journal says of its seals.
+struct Sealed {
+    /// Head before the last seal, and the manifest's hash in it.
+    last: Option<(Head, Digest)>,
+    /// Events after the last seal.
+    after: u64,
+}
+
+struct Check<'a> {
+    folders: &'a Folders,
+    checked: usize,
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn found(&mut self, kind: FindingKind, path: &Utf8Path, what: impl Into<String>) {
+        let path = path
+            .strip_prefix(&self.folders.root)
+            .unwrap_or(path)
+            .to_string();
+        let finding = Finding {
+            kind,
+            path,
+            what: what.into(),
+        };
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+
+    fn unreadable(&mut self, error: &StoreError) {
+        let absent = error.source.kind() == std::io::ErrorKind::NotFound;
+        let kind = if absent {
+            FindingKind::Absent
+        } else {
+            FindingKind::Altered
+        };
+        self.found(kind, &error.path, error.source.to_string());
+    }
+
+    fn read(&mut self, path: &Utf8Path) -> Option<Vec<u8>> {
+        self.checked += 1;
+        read_bounded(path, MAX_FILE_BYTES)
+            .map_err(|error| self.unreadable(&error))
+            .ok()
+    }
+
+    fn manifest(&mut self) -> Option<(Manifest, Digest)> {
+        let path = self.folders.manifests().join(MANIFEST_FILE);
+        let bytes = self.read(&path)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(manifest) => Some((manifest, Digest::of(&bytes))),
+            Err(error) => {
+                self.found(
+                    FindingKind::Altered,
+                    &path,
+                    format!("not a manifest: {error}"),
+                );
+                None
+            }
+        }
+    }
+
+    fn journal(&mut self) -> Option<Sealed> {
+        self.checked += 1;
+        let results = self.folders.results();
+        let path = results.join(crate::journal::FILE);
+        if !path.exists() {
+            self.found(FindingKind::Absent, &path, "no such file");
+            return None;
+        }
+        let mut sealed = Sealed {
+            last: None,
+            after: 0,
+        };
+        let replayed = replay(&results, |entry| {
+            sealed.after += 1;
+            if let Event::Sealed { manifest_sha256 } = entry.event {
+                let before = Head {
+                    events: entry.seq - 1,
+                    sha256: entry.prev,
+                };
+                sealed.last = Some((before, manifest_sha256));
+                sealed.after = 0;
+            }
+            Ok(())
+        });
+        match replayed {
+            Ok(replayed) if replayed.torn_bytes > 0 => {
+                self.found(
+                    FindingKind::Altered,
+                    &path,
+                    "its last line is torn, though it was sealed",
+                );
+                None
+            }
+            Ok(_) => Some(sealed),
+            Err(error) => {
+                self.found(FindingKind::Altered, &path, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn seal(&mut self, manifest: &Manifest, sha256: Digest, journal: &Sealed) {
+        let journal_path = self.folders.results().join(crate::journal::FILE);
+        let manifest_path = self.folders.manifests().join(MANIFEST_FILE);
+        match journal.last {
+            None => self.found(
+                FindingKind::Altered,
+                &journal_path,
+                format!(
+                    "it ends before the seal; the manifest counts {} events",
+                    manifest.journal.events
+                ),
+            ),
+            Some((_, sealed)) if sealed != sha256 => {
+                let what = format!("its SHA-256 is {sha256}, the journal sealed {sealed}");
+                self.found(FindingKind::Altered, &manifest_path, what);
+            }
+            Some((head, _)) if head != manifest.journal => {
+                let what = format!(
+                    "event {} with hash {} was sealed, the manifest names event {} with hash {}",
+                    head.events, head.sha256, manifest.journal.events, manifest.journal.sha256
+                );
+                self.found(FindingKind::Altered, &journal_path, what);
+            }
+            Some(_) if journal.after > 0 => {
+                let what = format!(
+                    "{} events follow the seal: the campaign was reopened",
+                    journal.after
+                );
+                self.found(FindingKind::Altered, &journal_path, what);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Configs are in the manifest itself: each must still have the hash it is known by.
+    fn configs(&mut self, manifest: &Manifest) {
+        let path = self.folders.manifests().join(MANIFEST_FILE);
+        if Digest::of(manifest.campaign.file.as_bytes()) != manifest.campaign.file_sha256 {
+            self.found(
+                FindingKind::Altered,
+                &path,
+                "campaign.file does not have the hash in campaign.file_sha256",
+            );
+        }
+        let mut hashes = BTreeMap::new();
+        for experiment in &manifest.experiments {
+            let hash = Digest::of_canonical(&experiment.config);
+            if hash != experiment.hash {
+                let what = format!(
+                    "the config of experiment {} has hash {hash}, not {}",
+                    experiment.id, experiment.hash
+                );
+                self.found(FindingKind::Altered, &path, what);
+            }
+            hashes.insert(experiment.id.as_str(), experiment.hash);
+        }
+        for run in &manifest.runs {
+            if hashes.get(run.experiment.as_str()) != Some(&run.experiment_hash) {
+                let what = format!(
+                    "run {} names another experiment hash than its experiment",
+                    run.run
+                );
+                self.found(FindingKind::Altered, &path, what);
+            }
+        }
+    }
+
+    /// Checks results, records and inputs; gives their sealed hashes by path.
+    fn files(&mut self, manifest: &Manifest) -> BTreeMap<String, Digest> {
+        let mut files = BTreeMap::new();
+        let attempts = manifest.runs.iter().flat_map(|run| &run.attempts);
+        let cited: BTreeSet<&ResultFile> = attempts
+            .filter_map(|attempt| attempt.result.as_ref())
+            .chain(manifest.runs.iter().filter_map(|run| run.result.as_ref()))
+            .collect();
+        for result in cited {
+            self.checked += 2;
+            files.insert(result.path.clone(), result.sha256);
+            match check_result(self.folders, result) {
+                Ok((record, sha256)) => {
+                    files.insert(record, sha256);
+                }
+                Err(SealError::Altered { path }) => {
+                    self.found(
+                        FindingKind::Altered,
+                        &path,
+                        "its SHA-256 is not the sealed one",
+                    );
+                }
+                Err(SealError::Store(error)) => self.unreadable(&error),
+                // check_result gives no other error.
+                Err(_) => {}
+            }
+        }
+        let campaign = &manifest.campaign;
+        let inputs = campaign
+            .catalogues
+            .values()
+            .chain(campaign.prompts.values());
+        for digest in inputs.chain([&campaign.file_sha256]) {
+            let path = format!("inputs/{digest}");
+            let file = self.folders.results().join(&path);
+            if let Some(bytes) = self.read(&file)
+                && Digest::of(&bytes) != *digest
+            {
+                self.found(
+                    FindingKind::Altered,
+                    &file,
+                    "its SHA-256 is not the one in its name",
+                );
+            }
+            files.insert(path, *digest);
+        }
+        files
+    }
+
+    /// Every line of SHA256SUMS must be the one that belongs there.
+    fn sums(&mut self, manifest: Digest, mut files: BTreeMap<String, Digest>) {
+        let path = self.folders.manifests().join(SUMS_FILE);
+        let Some(bytes) = self.read(&path) else {
+            return;
+        };
+        let journal = self.folders.results().join(crate::journal::FILE);
+        if let Ok(journal) = read_bounded(&journal, MAX_FILE_BYTES) {
+            files.insert(sums::journal_path(), Digest::of(&journal));
+        }
+        // A record whose result is altered has no sealed hash to compare with: its line is left alone.
+        let want = sums::render(self.folders, manifest, &files);
+        let want: BTreeSet<&str> = want.lines().collect();
+        let text = String::from_utf8_lossy(&bytes);
+        let have: BTreeSet<&str> = text.lines().collect();
+        let damaged = !self.findings.is_empty();
+        for line in want.difference(&have) {
+            self.found(
+                FindingKind::Altered,
+                &path,
+                format!("it lacks the line `{line}`"),
+            );
+        }
+        for line in have.difference(&want).filter(|_| !damaged) {
+            self.found(
+                FindingKind::Altered,
+                &path,
+                format!("it has a foreign line `{line}`"),
+            );
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! From experiments to the DAG.
+
+use std::collections::HashMap;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::{BaselineState, Edge, Slot, Step, order};
+use crate::campaign::{BaselinePolicy, Campaign, Experiment, Structure};
+use crate::units::Digest;
+
+/// One run of the plan.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// `<experiment id>.c<cycle>`.
+    pub id: String,
+    /// Index of the experiment.
+    pub experiment: usize,
+    /// Cycle, from 1.
+    pub cycle: u32,
+    /// Index of the load it is measured on.
+    pub load: usize,
+    /// Seconds to wait before it, at least.
+    pub gap_seconds: f64,
+    /// Its node.
+    pub node: NodeIndex,
+}
+
+/// One life of an engine: consecutive runs that can share it.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// Backend.
+    pub backend: String,
+    /// Key of the engine that is loaded.
+    pub engine_key: Digest,
+    /// The first experiment it serves, which holds the engine's parameters.
+    pub experiment: usize,
+    /// Its `LoadEngine` node.
+    pub node: NodeIndex,
+}
+
+/// The plan of a campaign.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The experiments, as the grid gave them.
+    pub experiments: Vec<Experiment>,
+    /// The runs, in the order in which they are measured.
+    pub runs: Vec<Run>,
+    /// The loads, in order.
+    pub loads: Vec<Load>,
+    /// Backends, in order of first use.
+    pub backends: Vec<String>,
+    /// The DAG. Node indices are a topological order: the order of execution when nothing fails.
+    pub graph: DiGraph<Step, Edge>,
+}
+
+impl Plan {
+    /// Plans `experiments` under the campaign's execution policy.
+    #[must_use]
+    pub fn new(campaign: &Campaign, experiments: Vec<Experiment>) -> Self {
+        let policy = &campaign.execution;
+        let mut numbers: HashMap<Digest, usize> = HashMap::new();
+        let keys: Vec<usize> = experiments
+            .iter()
+            .map(|experiment| {
+                let next = numbers.len();
+                *numbers.entry(experiment.engine_key).or_insert(next)
+            })
+            .collect();
+        let slots = order(&keys, policy.cycles, policy.structure, policy.seed);
+        let mut draft = Draft::new(campaign, &experiments, &slots);
+        for (index, slot) in slots.iter().enumerate() {
+            draft.add(index, *slot);
+        }
+        let Draft {
+            runs,
+            loads,
+            backends,
+            graph,
+            ..
+        } = draft;
+        Self {
+            experiments,
+            runs,
+            loads,
+            backends,
+            graph,
+        }
+    }
+
+    /// The step's id: stable within a plan, used by the journal.
+    #[must_use]
+    pub fn step_id(&self, step: &Step) -> String {
+        match step {
+            Step::EnsureImage { backend } => format!("ensure-image:{backend}"),
+            Step::EnsureModel { backend } => format!("ensure-model:{backend}"),
+            Step::StartContainer { backend } => format!("start-container:{backend}"),
+            Step::ProbeContainer { backend } => format!("probe-container:{backend}"),
+            Step::Baseline {
+                backend,
+                state,
+                load: None,
+            } => format!("baseline-{}:{backend}", state.word()),
+            Step::Baseline {
+                state,
+                load: Some(load),
+                ..
+            } => format!("baseline-{}:{load}", state.word()),
+            Step::LoadEngine { load, .. } => format!("load-engine:{load}"),
+            Step::Measure { run } => format!("measure:{}", self.runs[*run].id),
+            Step::UnloadEngine { load, .. } => format!("unload-engine:{load}"),
+            Step::StopContainer { backend } => format!("stop-container:{backend}"),
+        }
+    }
+
+    /// Hash of the runs' ids in order.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        let ids: Vec<&str> = self.runs.iter().map(|run| run.id.as_str()).collect();
+        Digest::of(ids.join("\n").as_bytes())
+    }
+
+    /// The experiment of a run.
+    #[must_use]
+    pub fn experiment_of(&self, run: usize) -> &Experiment {
+        &self.experiments[self.runs[run].experiment]
+    }
+}
+
+/// The growing plan.
+struct Draft<'a> {
+    campaign: &'a Campaign,
+    experiments: &'a [Experiment],
+    last_use: HashMap<&'a str, usize>,
+    graph: DiGraph<Step, Edge>,
+    runs: Vec<Run>,
+    loads: Vec<Load>,
+    backends: Vec<String>,
+    ready: HashMap<String, NodeIndex>,
+    /// The step that ended last along the order.
+    last: Option<NodeIndex>,
+    previous: Option<Slot>,
+    /// What the next measurement on the open load needs.
+    gate: Vec<NodeIndex>,
+    open: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn new(campaign: &'a Campaign, experiments: &'a [Experiment], slots: &[Slot]) -> Self {
+        let last_use = slots
+            .iter()
+            .enumerate()
+            .map(|(index, slot)| (experiments[slot.experiment].backend.as_str(), index))
+            .collect();
+        Self {
+            campaign,
+            experiments,
+            last_use,
+            graph: DiGraph::new(),
+            runs: Vec::with_capacity(slots.len()),
+            loads: Vec::new(),
+            backends: Vec::new(),
+            ready: HashMap::new(),
+            last: None,
+            previous: None,
+            gate: Vec::new(),
+            open: false,
+        }
+    }
+
+    fn node(&mut self, step: Step, needs: &[NodeIndex]) -> NodeIndex {
+        let node = self.graph.add_node(step);
+        for need in needs {
+            self.graph.add_edge(*need, node, Edge::Needs);
+        }
+        if let Some(last) = self.last.filter(|last| !needs.contains(last)) {
+            self.graph.add_edge(last, node, Edge::After);
+        }
+        self.last = Some(node);
+        node
+    }
+
+    fn add(&mut self, index: usize, slot: Slot) {
+        let experiments = self.experiments;
+        let experiment = &experiments[slot.experiment];
+        let fits = self.open
+            && !self.campaign.execution.force_cold_start
+            && self.loads.last().is_some_and(|load| {
+                load.engine_key == experiment.engine_key && load.backend == experiment.backend
+            });
+        if !fits {
+            self.unload();
+            let ready = self.container(&experiment.backend);
+            self.load(slot.experiment, ready);
+        }
+        let gap_seconds = self.gap(slot);
+        let run = self.runs.len();
+        let gate = self.gate.clone();
+        let node = self.node(Step::Measure { run }, &gate);
+        self.runs.push(Run {
+            id: format!("{}.c{}", experiment.id, slot.cycle),
+            experiment: slot.experiment,
+            cycle: slot.cycle,
+            load: self.loads.len() - 1,
+            gap_seconds,
+            node,
+        });
+        self.previous = Some(slot);
+        if self.last_use[experiment.backend.as_str()] == index {
+            self.unload();
+            self.node(
+                Step::StopContainer {
+                    backend: experiment.backend.clone(),
+                },
+                &[],
+            );
+        }
+    }
+
+    /// The longer of the gaps whose boundary lies between the two runs. With `grouped` the cycles of
+    /// one experiment follow each other, so a change of experiment is not the end of a cycle.
+    fn gap(&self, slot: Slot) -> f64 {
+        let Some(previous) = self.previous else {
+            return 0.0;
+        };
+        let policy = &self.campaign.execution;
+        let config = previous.experiment != slot.experiment;
+        let cycle =
+            previous.cycle != slot.cycle && !(config && policy.structure == Structure::Grouped);
+        let config_gap = if config {
+            policy.config_gap_seconds
+        } else {
+            0.0
+        };
+        let cycle_gap = if cycle { policy.cycle_gap_seconds } else { 0.0 };
+        config_gap.max(cycle_gap)
+    }
+
+    fn container(&mut self, backend: &str) -> NodeIndex {
+        if let Some(ready) = self.ready.get(backend) {
+            return *ready;
+        }
+        let backend = backend.to_owned();
+        self.backends.push(backend.clone());
+        let image = self.node(
+            Step::EnsureImage {
+                backend: backend.clone(),
+            },
+            &[],
+        );
+        let start = self.node(
+            Step::StartContainer {
+                backend: backend.clone(),
+            },
+            &[image],
+        );
+        let mut ready = self.node(
+            Step::ProbeContainer {
+                backend: backend.clone(),
+            },
+            &[start],
+        );
+        if self.campaign.baseline != BaselinePolicy::Off {
+            let step = Step::Baseline {
+                backend: backend.clone(),
+                state: BaselineState::Bare,
+                load: None,
+            };
+            let baseline = self.node(step, &[ready]);
+            if self.campaign.baseline == BaselinePolicy::Required {
+                ready = baseline;
+            }
+        }
+        self.ready.insert(backend, ready);
+        ready
+    }
+
+    fn load(&mut self, experiment: usize, ready: NodeIndex) {
+        let backend = self.experiments[experiment].backend.clone();
+        let load = self.loads.len();
+        let node = self.node(
+            Step::LoadEngine {
+                backend: backend.clone(),
+                load,
+            },
+            &[ready],
+        );
+        self.gate = vec![node];
+        if self.campaign.baseline != BaselinePolicy::Off {
+            let step = Step::Baseline {
+                backend: backend.clone(),
+                state: BaselineState::Resident,
+                load: Some(load),
+            };
+            let baseline = self.node(step, &[node]);
+            if self.campaign.baseline == BaselinePolicy::Required {
+                self.gate.push(baseline);
+            }
+        }
+        let engine_key = self.experiments[experiment].engine_key;
+        self.loads.push(Load {
+            backend,
+            engine_key,
+            experiment,
+            node,
+        });
+        self.open = true;
+    }
+
+    fn unload(&mut self) {
+        if self.open {
+            let load = self.loads.len() - 1;
+            let backend = self.loads[load].backend.clone();
+            let node = self.loads[load].node;
+            self.node(Step::UnloadEngine { backend, load }, &[node]);
+            self.open = false;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! How long a plan takes, as far as the campaign file says.
+
+use serde::Serialize;
+
+use super::Plan;
+use crate::campaign::Campaign;
+
+/// Seconds that the campaign file fixes or bounds. Loading an engine is not among them: only running
+/// it tells; [`Estimate::loads`] says how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Measuring, at least: the sum of `min_seconds`.
+    pub measuring_seconds: f64,
+    /// Gaps.
+    pub gap_seconds: f64,
+    /// Warm-up, at most.
+    pub warmup_cap_seconds: f64,
+    /// Engines to load.
+    pub loads: usize,
+}
+
+impl Estimate {
+    /// Adds up the plan's runs.
+    #[must_use]
+    pub fn of(plan: &Plan, campaign: &Campaign) -> Self {
+        let mut estimate = Self {
+            measuring_seconds: 0.0,
+            gap_seconds: 0.0,
+            warmup_cap_seconds: 0.0,
+            loads: plan.loads.len(),
+        };
+        for (index, run) in plan.runs.iter().enumerate() {
+            estimate.measuring_seconds += plan.experiment_of(index).workload.measure.min_seconds;
+            estimate.gap_seconds += run.gap_seconds;
+            if campaign.warmup.enabled {
+                estimate.warmup_cap_seconds += campaign.warmup.max_seconds;
+            }
+        }
+        estimate
+    }
+
+    /// Seconds that it takes at least.
+    #[must_use]
+    pub fn at_least(&self) -> f64 {
+        self.measuring_seconds + self.gap_seconds
+    }
+
+    /// Seconds that it takes at most, loads and overlong windows aside.
+    #[must_use]
+    pub fn with_warmup(&self) -> f64 {
+        self.at_least() + self.warmup_cap_seconds
+    }
+}

@@ -1,0 +1,34 @@
+//! JSON lines on stdout: one object a notice, for programs.
+
+use serde_json::{Value, json};
+
+use crate::execution::{EventSink, Notice, State};
+use crate::plan::Plan;
+
+/// Writes every notice as one line.
+#[derive(Debug)]
+pub struct JsonLines;
+
+impl EventSink for JsonLines {
+    #[expect(clippy::disallowed_macros, reason = "this sink prints")]
+    fn notice(&mut self, plan: &Plan, state: &State, notice: &Notice<'_>) {
+        println!("{}", object(plan, state, notice));
+    }
+}
+
+/// `{"notice": …, …, "tally": …}`; the events are the journal's.
+fn object(plan: &Plan, state: &State, notice: &Notice<'_>) -> Value {
+    match notice {
+        Notice::Journaled(event) => {
+            json!({ "notice": "event", "event": event, "tally": state.tally() })
+        }
+        Notice::Phase { run, phase } => {
+            json!({ "notice": "phase", "run": plan.runs[*run].id, "phase": phase.word() })
+        }
+        Notice::GapLeft { seconds } => json!({ "notice": "gap_left", "seconds": seconds }),
+        Notice::Measured { completed_requests } => {
+            json!({ "notice": "measured", "completed_requests": completed_requests })
+        }
+        Notice::Warning { message } => json!({ "notice": "warning", "message": message }),
+    }
+}

@@ -1,0 +1,122 @@
+//! What is not as it was: an edited campaign against the one that was begun, and the environment against
+//! the last session's.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Opened, Planned, fingerprint};
+use crate::execution::{RunStatus, State, Verdict};
+use crate::units::Digest;
+
+/// What an edit of the campaign means for its runs, by experiment hash and cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// Accepted runs that stay.
+    pub kept: usize,
+    /// Runs that the campaign did not have.
+    pub new: usize,
+    /// Runs that it no longer has.
+    pub retired: usize,
+    /// Whether order, gaps or other rules of execution differ.
+    pub rules: bool,
+}
+
+impl Changes {
+    /// Compares a campaign on disk with an edited one.
+    #[must_use]
+    pub fn between(opened: &Opened, edited: &Planned) -> Self {
+        let runs = |planned: &Planned| -> HashSet<(Digest, u32)> {
+            let plan = &planned.plan;
+            plan.runs
+                .iter()
+                .map(|run| (plan.experiments[run.experiment].hash, run.cycle))
+                .collect()
+        };
+        let (old, new) = (runs(&opened.planned), runs(edited));
+        let plan = &opened.planned.plan;
+        let accepted = |run: &usize| {
+            let planned = &plan.runs[*run];
+            let key = (plan.experiments[planned.experiment].hash, planned.cycle);
+            new.contains(&key)
+                && matches!(
+                    opened.state.status(*run),
+                    RunStatus::Ended {
+                        verdict: Verdict::Accepted,
+                        ..
+                    }
+                )
+        };
+        let folders = &opened.folders;
+        let edited = fingerprint(edited, &folders.campaign, &folders.id);
+        let begun = fingerprint(&opened.planned, &folders.campaign, &folders.id);
+        let same =
+            (edited.campaign_hash, edited.plan_hash) == (begun.campaign_hash, begun.plan_hash);
+        Self {
+            kept: (0..plan.runs.len()).filter(accepted).count(),
+            new: new.difference(&old).count(),
+            retired: old.difference(&new).count(),
+            rules: !same && old == new,
+        }
+    }
+
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.new == 0 && self.retired == 0 && !self.rules
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kept,
+            new,
+            retired,
+            rules,
+        } = self;
+        write!(
+            f,
+            "{kept} accepted runs stay, {new} runs are new, {retired} are retired"
+        )?;
+        if *rules {
+            write!(f, ", and order, gaps or other rules differ")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the environment differs from the last session's in what numbers depend on: each by name, with
+/// both values. Empty before the first session.
+#[must_use]
+pub fn drift(state: &State, now: &Value) -> Vec<String> {
+    let Some((_, before)) = state.environment() else {
+        return Vec::new();
+    };
+    let mut pointers: Vec<String> = [
+        "/host/id",
+        "/host/cpu_model",
+        "/host/nvidia_driver",
+        "/gpus",
+        "/lemctl",
+    ]
+    .map(str::to_owned)
+    .into();
+    if let Some(images) = before.get("images").and_then(Value::as_object) {
+        pointers.extend(images.keys().map(|backend| format!("/images/{backend}/id")));
+    }
+    let show = |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), Value::to_string);
+    pointers
+        .iter()
+        .filter(|pointer| before.pointer(pointer) != now.pointer(pointer))
+        .map(|pointer| {
+            let name = pointer.trim_start_matches('/').replace('/', ".");
+            format!(
+                "{name} was {}, is {}",
+                show(before.pointer(pointer)),
+                show(now.pointer(pointer))
+            )
+        })
+        .collect()
+}

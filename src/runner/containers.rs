@@ -1,0 +1,382 @@
+//! The steps that make, check and end a backend's container.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lem_protocol::{AGENT_REFUSED, ProbeReport};
+use serde_json::Value;
+
+use super::live::{self, Live};
+use super::session::{Identity, Runner, Running};
+use super::{agent, session};
+use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
+use crate::execution::{Blame, Cause, Event};
+use crate::units::Digest;
+
+/// How long PID 1 may take to end what it runs when the container is stopped.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How far the container's CLOCK_MONOTONIC may seem to be from the host's: the time of one exec.
+const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
+
+/// What an engine error means for the campaign.
+pub(super) fn engine_cause(error: &EngineError) -> Cause {
+    let code = match error {
+        EngineError::Unreachable { .. } => "engine_unreachable",
+        EngineError::TimedOut { .. } => "engine_timed_out",
+        EngineError::StartFailed { .. } => "container_start_failed",
+        EngineError::ImageMissing { .. } => "image_missing",
+        _ => "engine_error",
+    };
+    let cause = Cause::new(Blame::Environment, code, error.to_string());
+    match miette::Diagnostic::help(error) {
+        Some(help) => cause.hint(help.to_string()),
+        None => cause,
+    }
+}
+
+fn environment(code: &str, message: impl Into<String>) -> Cause {
+    Cause::new(Blame::Environment, code, message)
+}
+
+impl<E: ContainerEngine> Runner<E> {
+    /// The image is there and is the one that the session began with.
+    pub(super) async fn ensure_image(&mut self, backend: &str) -> Result<Value, Cause> {
+        let reference = self.setting.services[backend].image.clone();
+        let found = self
+            .setting
+            .engine
+            .image(&reference)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        let Some(image) = found else {
+            return Err(environment(
+                "image_missing",
+                format!("image {reference} is not on this machine"),
+            )
+            .hint(format!("lemctl images build {backend}")));
+        };
+        if let Some(known) = self.setting.images.get(backend)
+            && known.id != image.id
+        {
+            let message = format!(
+                "{reference} was {} when the session began and is {} now",
+                known.id, image.id
+            );
+            return Err(environment("image_moved", message)
+                .hint("do not build images while a campaign runs"));
+        }
+        Ok(serde_json::to_value(image).unwrap_or_default())
+    }
+
+    /// Creates and starts the container: the Compose service plus the overlay.
+    pub(super) async fn start_container(&mut self, backend: &str) -> Result<Value, Cause> {
+        let folders = self.opened.folders.clone();
+        let Identity { uid, gid } = self.setting.identity;
+        let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
+        if let Some(old) = self.containers.remove(backend) {
+            self.lease.release(&old.live.control);
+            self.setting
+                .engine
+                .remove(&old.id)
+                .await
+                .map_err(|error| engine_cause(&error))?;
+        }
+        let live = Live::make(&folders, backend, uid, gid).map_err(disk)?;
+        self.lease.hold(&live.control).map_err(disk)?;
+        let overlay = Overlay {
+            name: format!("lem-{}-{backend}", folders.id),
+            labels: self.labels(backend),
+            gpus: self.opened.planned.campaign.gpus.clone(),
+            control: live.control.clone(),
+            outbox: live.outbox.clone(),
+            model: None,
+        };
+        let spec = ContainerSpec::new(&self.setting.services[backend], &overlay)
+            .map_err(|error| environment("container_spec", error.to_string()))?;
+        let engine = &self.setting.engine;
+        let id = engine
+            .create(&spec)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        self.containers.insert(
+            backend.to_owned(),
+            Running {
+                id: id.clone(),
+                live,
+            },
+        );
+        engine
+            .start(&id)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        let state = engine
+            .inspect(&id)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        let image = state.map(|state| state.image_id).unwrap_or_default();
+        if let Some(known) = self.setting.images.get(backend)
+            && known.id != image
+        {
+            let message = format!(
+                "the container was made from {image}, the session began with {}",
+                known.id
+            );
+            return Err(environment("image_moved", message));
+        }
+        Ok(serde_json::json!({ "container": id, "name": overlay.name, "image": image }))
+    }
+
+    fn labels(&self, backend: &str) -> BTreeMap<String, String> {
+        let folders = &self.opened.folders;
+        let root = Digest::of(folders.root.as_str().as_bytes()).short(16);
+        let session = self.opened.state.session();
+        [
+            (labels::CAMPAIGN, folders.id.clone()),
+            (labels::CAMPAIGN_NAME, folders.campaign.clone()),
+            (labels::BACKEND, backend.to_owned()),
+            (labels::SESSION, session.to_string()),
+            (labels::ROOT, root),
+            (labels::UID, self.setting.identity.uid.to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+    }
+
+    /// Looks at the container from inside: is it what the Compose file promised?
+    pub(super) async fn probe_container(&mut self, backend: &str) -> Result<Value, Cause> {
+        let id = self.containers[backend].id.clone();
+        let seen = agent::probe(&self.setting.engine, &id).await;
+        let now = self.setting.clock.monotonic_ns();
+        let report = match seen {
+            Ok(report) => report,
+            Err(error) => return Err(self.why_no_probe(backend, &error).await),
+        };
+        let wrong = deviations(
+            &report,
+            self.setting.identity,
+            now,
+            &self.setting.host.boot_id,
+        );
+        if !wrong.is_empty() {
+            return Err(environment(
+                "container_probe",
+                format!("the container is not as asked: {}", wrong.join("; ")),
+            )
+            .hint("lemctl check"));
+        }
+        Ok(serde_json::to_value(report).unwrap_or_default())
+    }
+
+    /// The agent may have refused to start: its exit code tells, its log says why.
+    async fn why_no_probe(&self, backend: &str, error: &EngineError) -> Cause {
+        let id = &self.containers[backend].id;
+        match self.setting.engine.inspect(id).await {
+            Ok(Some(state)) if !state.running => {
+                let log = self.setting.engine.logs(id, 20).await.unwrap_or_default();
+                let refused = state.exit_code == Some(i64::from(AGENT_REFUSED));
+                let code = if refused {
+                    "agent_refused"
+                } else {
+                    "container_ended"
+                };
+                let said = crate::worker::printable(log.trim().as_bytes());
+                let exit = state.exit_code.unwrap_or(-1);
+                environment(
+                    code,
+                    format!("container {id} ended with exit code {exit}: {said}"),
+                )
+            }
+            _ => engine_cause(error),
+        }
+    }
+
+    /// Stops and removes the container, whatever state it is in.
+    pub(super) async fn stop_container(&mut self, backend: &str) -> Result<Value, Cause> {
+        if self
+            .engine
+            .as_ref()
+            .is_some_and(|loaded| loaded.backend == backend)
+        {
+            self.engine = None;
+        }
+        let Some(running) = self.containers.remove(backend) else {
+            return Ok(Value::Null);
+        };
+        self.lease.release(&running.live.control);
+        let engine = &self.setting.engine;
+        // A container that will not stop is removed by force; only that must work.
+        let _ = engine.stop(&running.id, STOP_GRACE).await;
+        engine
+            .remove(&running.id)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        live::remove(&self.opened.folders.live().join(backend))
+            .map_err(|error| environment("disk", error.to_string()))?;
+        Ok(Value::Null)
+    }
+
+    /// Ends whatever runs in the container but PID 1; if that does not work, removes the container.
+    /// Journals what was lost.
+    pub(super) async fn end_worker(
+        &mut self,
+        backend: &str,
+        reason: &str,
+    ) -> Result<(), super::RunnerError> {
+        self.engine = None;
+        let Some(running) = self.containers.get(backend) else {
+            return Ok(());
+        };
+        let id = running.id.clone();
+        let swept = agent::sweep(&self.setting.engine, &id).await;
+        if swept.is_ok_and(|report| report.left == 0) {
+            return self.record(Event::WorkerLost {
+                backend: backend.to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
+        self.drop_container(backend, reason).await
+    }
+
+    /// Removes a container that can no longer be used. Journals the loss.
+    pub(super) async fn drop_container(
+        &mut self,
+        backend: &str,
+        reason: &str,
+    ) -> Result<(), super::RunnerError> {
+        self.engine = None;
+        if let Some(running) = self.containers.remove(backend) {
+            self.lease.release(&running.live.control);
+            if let Err(error) = self.setting.engine.remove(&running.id).await {
+                self.warn(format!(
+                    "container {} could not be removed: {error}",
+                    running.id
+                ));
+            }
+        }
+        self.record(Event::ContainerLost {
+            backend: backend.to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// Whether the backend's container still runs.
+    pub(super) async fn container_runs(&self, backend: &str) -> bool {
+        let Some(running) = self.containers.get(backend) else {
+            return false;
+        };
+        matches!(self.setting.engine.inspect(&running.id).await, Ok(Some(state)) if state.running && !state.paused)
+    }
+}
+
+/// What a probe found otherwise than it must be.
+fn deviations(
+    report: &ProbeReport,
+    identity: session::Identity,
+    now_ns: u64,
+    boot_id: &str,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut want = |holds: bool, what: String| {
+        if !holds {
+            wrong.push(what);
+        }
+    };
+    want(
+        (report.uid, report.gid) == (identity.uid, identity.gid),
+        format!(
+            "it runs as {}:{}, not {}:{}",
+            report.uid, report.gid, identity.uid, identity.gid
+        ),
+    );
+    let capabilities = u64::from_str_radix(&report.cap_eff, 16);
+    want(
+        capabilities == Ok(0),
+        format!("it has capabilities {}", report.cap_eff),
+    );
+    want(report.no_new_privs, "it can gain privileges".to_owned());
+    want(
+        !report.root_writable,
+        "its root file system is writable".to_owned(),
+    );
+    want(
+        report.outbox_writable,
+        "it cannot write its outbox".to_owned(),
+    );
+    want(
+        report.boot_id == boot_id,
+        "it runs under another kernel".to_owned(),
+    );
+    want(
+        now_ns.abs_diff(report.monotonic_ns) < CLOCK_TOLERANCE_NS,
+        format!(
+            "its CLOCK_MONOTONIC is {} ns, the host's {now_ns} ns",
+            report.monotonic_ns
+        ),
+    );
+    want(
+        report.lease_ns.is_some_and(|lease| lease > now_ns),
+        "it sees no valid lease".to_owned(),
+    );
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> ProbeReport {
+        ProbeReport {
+            uid: 1000,
+            gid: 1000,
+            groups: vec![],
+            monotonic_ns: 10_000_000_000,
+            boot_id: "b".into(),
+            lease_ns: Some(40_000_000_000),
+            outbox_writable: true,
+            root_writable: false,
+            cap_eff: "0000000000000000".into(),
+            no_new_privs: true,
+        }
+    }
+
+    fn wrong(report: &ProbeReport) -> Vec<String> {
+        deviations(
+            report,
+            Identity {
+                uid: 1000,
+                gid: 1000,
+            },
+            10_001_000_000,
+            "b",
+        )
+    }
+
+    #[test]
+    fn a_container_as_asked_has_no_deviation() {
+        assert_eq!(wrong(&report()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_deviation_is_named() {
+        type Change = (&'static str, fn(&mut ProbeReport));
+        let changes: [Change; 8] = [
+            ("runs as 0:1000", |r| r.uid = 0),
+            ("capabilities", |r| r.cap_eff = "00000000a80425fb".into()),
+            ("gain privileges", |r| r.no_new_privs = false),
+            ("root file system", |r| r.root_writable = true),
+            ("outbox", |r| r.outbox_writable = false),
+            ("another kernel", |r| r.boot_id = "c".into()),
+            ("CLOCK_MONOTONIC", |r| r.monotonic_ns = 1),
+            ("lease", |r| r.lease_ns = Some(1)),
+        ];
+        for (word, change) in changes {
+            let mut report = report();
+            change(&mut report);
+            let found = wrong(&report);
+            assert!(
+                found.len() == 1 && found[0].contains(word),
+                "{word}: {found:?}"
+            );
+        }
+    }
+}

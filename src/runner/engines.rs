@@ -1,0 +1,274 @@
+//! The steps that load and unload an engine: a worker's life.
+
+use std::fs::File;
+use std::time::Duration;
+
+use lem_protocol::{
+    AGENT, ExitRecord, Hello, Load, Loaded as LoadedReport, Outcome, PROTOCOL_VERSION, Request,
+    WORKER,
+};
+use serde_json::Value;
+
+use super::containers::engine_cause;
+use super::session::Runner;
+use crate::containers::ContainerEngine;
+use crate::execution::{Blame, Cause};
+use crate::worker::{Worker, WorkerError, exit_record};
+
+/// Codes with which a worker says that the config is at fault; docs/formats.md lists them.
+const CONFIG_CODES: [&str; 5] = [
+    "bad_parameter",
+    "context_exceeded",
+    "out_of_memory",
+    "model_unavailable",
+    "unsupported",
+];
+/// How long a worker may take to free everything.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
+
+/// A worker with a loaded engine.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) worker: Worker,
+    pub(super) worker_id: String,
+    pub(super) backend: String,
+    pub(super) load: usize,
+    pub(super) hello: Hello,
+    pub(super) report: LoadedReport,
+    /// Runs measured on it so far.
+    pub(super) runs: u32,
+}
+
+/// What a worker's error means for the campaign.
+pub(super) fn worker_cause(error: &WorkerError) -> Cause {
+    let (blame, code) = match error {
+        WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => {
+            (Blame::Config, code.as_str())
+        }
+        WorkerError::Refused { code, .. } => (Blame::Worker, code.as_str()),
+        WorkerError::TimedOut { .. } => (Blame::Worker, "timed_out"),
+        WorkerError::Gone { .. } => (Blame::Worker, "worker_gone"),
+        WorkerError::Protocol { .. } => (Blame::Worker, "protocol_broken"),
+        WorkerError::Connection { .. } => (Blame::Environment, "connection_broken"),
+    };
+    let message = match error {
+        WorkerError::Refused { message, .. } => message.clone(),
+        error => error.to_string(),
+    };
+    let cause = Cause::new(blame, code, message);
+    match error {
+        WorkerError::Refused {
+            hint: Some(hint), ..
+        } => cause.hint(hint.clone()),
+        _ => cause,
+    }
+}
+
+pub(super) fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+impl<E: ContainerEngine> Runner<E> {
+    /// Starts a worker and has it load the engine of `load`.
+    pub(super) async fn load_engine(&mut self, backend: &str, load: usize) -> Result<Value, Cause> {
+        let outcome = self.try_load(backend, load).await;
+        if let Err(cause) = &outcome {
+            let reason = cause.to_string();
+            let ended = if self.container_runs(backend).await {
+                self.end_worker(backend, &reason).await
+            } else {
+                self.drop_container(backend, &reason).await
+            };
+            if let Err(error) = ended {
+                return Err(Cause::new(Blame::Environment, "disk", error.to_string()));
+            }
+        }
+        outcome
+    }
+
+    async fn try_load(&mut self, backend: &str, load: usize) -> Result<Value, Cause> {
+        let container = self.containers[backend].id.clone();
+        self.workers += 1;
+        let worker_id = format!("s{}-w{}", self.opened.state.session(), self.workers);
+        let argv = [AGENT, "exec", "--id", &worker_id, "--", WORKER].map(str::to_owned);
+        let session = self
+            .setting
+            .engine
+            .exec(&container, &argv)
+            .await
+            .map_err(|error| engine_cause(&error))?;
+        let log = self.opened.folders.logs().join(format!("{worker_id}.log"));
+        let mut worker = Worker::new(session, File::create(log).ok());
+        let plan = self.opened.planned.plan.clone();
+        let campaign = self.opened.planned.campaign.clone();
+        let timeouts = &campaign.execution.timeouts;
+        let talk = async {
+            let hello = match worker
+                .ask(None, Request::Hello {}, seconds(timeouts.start_seconds))
+                .await?
+            {
+                Outcome::Hello(hello) => hello,
+                other => return Err(unexpected("hello", &other)),
+            };
+            let experiment = &plan.experiments[plan.loads[load].experiment];
+            let request = Load {
+                parameters: experiment.engine.clone(),
+                model: experiment.model.clone(),
+                gpus: campaign.gpus.clone(),
+            };
+            match worker
+                .ask(None, Request::Load(request), seconds(timeouts.load_seconds))
+                .await?
+            {
+                Outcome::Load(report) => Ok((hello, report)),
+                other => Err(unexpected("load", &other)),
+            }
+        };
+        let (hello, report) = tokio::select! {
+            () = self.setting.stop.wait() => {
+                return Err(Cause::new(Blame::Worker, "interrupted", "a stop was asked for while the engine loaded"));
+            }
+            talked = talk => match talked {
+                Ok(talked) => talked,
+                Err(error) => return Err(self.explain(backend, &worker_id, &error).await),
+            },
+        };
+        self.check_hello(backend, &hello)?;
+        let detail = serde_json::json!({
+            "worker": worker_id,
+            "backend_version": hello.backend_version,
+            "model_parameters": report.model_parameters,
+        });
+        let backend = backend.to_owned();
+        self.engine = Some(Loaded {
+            worker,
+            worker_id,
+            backend,
+            load,
+            hello,
+            report,
+            runs: 0,
+        });
+        Ok(detail)
+    }
+
+    fn check_hello(&self, backend: &str, hello: &Hello) -> Result<(), Cause> {
+        let wrong = |what: String| Err(Cause::new(Blame::Environment, "worker_is_another", what));
+        if hello.protocol_version != PROTOCOL_VERSION {
+            return wrong(format!(
+                "the image's worker speaks protocol {}, lemctl {PROTOCOL_VERSION}: rebuild it with lemctl images build {backend}",
+                hello.protocol_version
+            ));
+        }
+        if hello.backend != backend {
+            return wrong(format!(
+                "the image's worker is backend {}, not {backend}",
+                hello.backend
+            ));
+        }
+        if hello.gpus != self.opened.planned.campaign.gpus
+            && !self.opened.planned.campaign.gpus.is_empty()
+        {
+            let asked = self.opened.planned.campaign.gpus.join(", ");
+            return wrong(format!(
+                "the worker sees GPUs [{}], asked for [{asked}]",
+                hello.gpus.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    /// A worker's error with what the agent's exit record adds to it.
+    pub(super) async fn explain(
+        &self,
+        backend: &str,
+        worker_id: &str,
+        error: &WorkerError,
+    ) -> Cause {
+        let mut cause = worker_cause(error);
+        if !matches!(
+            error,
+            WorkerError::Gone { .. } | WorkerError::Connection { .. }
+        ) {
+            return cause;
+        }
+        if !self.container_runs(backend).await {
+            return Cause::new(
+                Blame::Environment,
+                "container_lost",
+                format!("the container of {backend} ended, was paused or removed from outside"),
+            );
+        }
+        let Some(running) = self.containers.get(backend) else {
+            return cause;
+        };
+        // The wrapper writes its record right after the worker's end, the stream may end a little before.
+        for _ in 0..20 {
+            if let Ok(Some(bytes)) = exit_record(&running.live.outbox, worker_id)
+                && let Ok(record) = serde_json::from_slice::<ExitRecord>(&bytes)
+            {
+                let how = match (record.exit_code, record.signal, &record.error) {
+                    (_, _, Some(error)) => format!("it could not be started: {error}"),
+                    (_, Some(9), _) => "it was killed (SIGKILL): out of memory?".to_owned(),
+                    (_, Some(signal), _) => format!("signal {signal} ended it"),
+                    (Some(code), None, None) => format!("its exit code was {code}"),
+                    (None, None, None) => "it ended".to_owned(),
+                };
+                cause.message = format!("{}; {how}", cause.message);
+                return cause;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        cause
+    }
+
+    /// Has the worker free everything and end; sweeps what is left.
+    pub(super) async fn unload_engine(&mut self, backend: &str) -> Result<Value, Cause> {
+        let Some(mut loaded) = self.engine.take() else {
+            return Ok(Value::Null);
+        };
+        let asked = loaded
+            .worker
+            .ask(None, Request::Shutdown {}, SHUTDOWN_LIMIT)
+            .await;
+        drop(loaded);
+        let container = self.containers[backend].id.clone();
+        let swept = super::agent::sweep(&self.setting.engine, &container).await;
+        match (asked, swept) {
+            (Ok(_), Ok(report)) if report.left == 0 => {
+                Ok(serde_json::json!({ "swept": report.swept }))
+            }
+            (Err(error), Ok(report)) if report.left == 0 => {
+                self.warn(format!(
+                    "the worker did not end by itself and was killed: {error}"
+                ));
+                Ok(serde_json::json!({ "swept": report.swept, "killed": error.to_string() }))
+            }
+            (_, swept) => {
+                let what = match swept {
+                    Ok(report) => format!("{} processes could not be ended", report.left),
+                    Err(error) => error.to_string(),
+                };
+                let dropped = self.drop_container(backend, &what).await;
+                let note = dropped
+                    .err()
+                    .map(|error| format!("; {error}"))
+                    .unwrap_or_default();
+                Err(Cause::new(
+                    Blame::Environment,
+                    "unload_failed",
+                    format!("{what}{note}"),
+                ))
+            }
+        }
+    }
+}
+
+pub(super) fn unexpected(asked: &str, outcome: &Outcome) -> WorkerError {
+    WorkerError::Protocol {
+        what: format!("answer to {asked} is {outcome:?}")
+            .chars()
+            .take(200)
+            .collect(),
+    }
+}

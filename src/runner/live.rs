@@ -1,0 +1,90 @@
+//! What a running container mounts: its control folder (read-only there) and its outbox.
+
+use std::os::unix::fs::PermissionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::campaign::Workload;
+use crate::containers::{group_text, passwd_text};
+use crate::store::{Folders, StoreError};
+
+/// The mounts of one backend's container.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    /// Lease, passwd, group, workloads: written by lemctl, read-only in the container.
+    pub(super) control: Utf8PathBuf,
+    /// Written by the container.
+    pub(super) outbox: Utf8PathBuf,
+}
+
+impl Live {
+    /// Makes fresh folders for `backend`, for a container of user `uid`:`gid`.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    pub(super) fn make(
+        folders: &Folders,
+        backend: &str,
+        uid: u32,
+        gid: u32,
+    ) -> Result<Self, StoreError> {
+        let base = folders.live().join(backend);
+        let live = Self {
+            control: base.join("control"),
+            outbox: base.join("outbox"),
+        };
+        remove(&base)?;
+        for folder in [live.control.join("workloads"), live.outbox.join("exits")] {
+            std::fs::create_dir_all(&folder).map_err(StoreError::at("make", &folder))?;
+        }
+        // Nobody else on the host has business in here.
+        for folder in [&base, &live.outbox] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+                .map_err(StoreError::at("protect", folder))?;
+        }
+        for (name, text) in [
+            ("passwd", passwd_text(uid, gid)),
+            ("group", group_text(gid)),
+        ] {
+            let path = live.control.join(name);
+            std::fs::write(&path, text).map_err(StoreError::at("write", &path))?;
+        }
+        Ok(live)
+    }
+
+    /// Puts a workload where the container can read it; once is enough.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn offer(&self, workload: &Workload) -> Result<(), StoreError> {
+        let path = self
+            .control
+            .join("workloads")
+            .join(workload.content.file_name());
+        if path.exists() {
+            return Ok(());
+        }
+        std::fs::write(&path, &workload.content.bytes).map_err(StoreError::at("write", &path))
+    }
+
+    /// Removes what an attempt left in the outbox.
+    pub(super) fn clear(&self, attempt: &str) {
+        // What cannot be removed now goes with the whole folder at the container's end.
+        let _ = std::fs::remove_dir_all(self.outbox.join(attempt));
+    }
+}
+
+/// Removes a folder and all in it; one that is not there is fine.
+///
+/// # Errors
+/// If something in it cannot be removed.
+pub(super) fn remove(folder: &Utf8Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError {
+            action: "remove",
+            path: folder.to_owned(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,330 @@
+//! A campaign on disk: made new, or replayed from its journal and the inputs kept beside it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camino::Utf8Path;
+
+use super::RunnerError;
+use crate::campaign::{self, Campaign, Expansion, PromptSource};
+use crate::catalogue::{Catalogue, Catalogues};
+use crate::clock::Clock;
+use crate::execution::{Event, Fingerprint, RunStatus, State, Verdict};
+use crate::journal::{Journal, Lock, Replayed, replay};
+use crate::manifest::check_result;
+use crate::plan::Plan;
+use crate::store::{Folders, Inputs, StoreError, sync_folder};
+use crate::units::Digest;
+
+/// A campaign, planned, with the texts it was planned from.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The campaign.
+    pub campaign: Arc<Campaign>,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// What the grid gave: pruned points and counts. The experiments are in the plan.
+    pub expansion: Arc<Expansion>,
+    /// Texts of the catalogues of its backends, by backend.
+    pub catalogues: BTreeMap<String, String>,
+    /// Texts of its prompt files, by path.
+    pub prompts: BTreeMap<String, String>,
+}
+
+impl Planned {
+    /// Validates and plans a campaign file. `catalogues` may hold more backends than the file uses.
+    ///
+    /// # Errors
+    /// The report on the file, or a catalogue that cannot be read.
+    pub fn new(
+        file: &str,
+        text: &str,
+        catalogues: &BTreeMap<String, String>,
+        prompts: &dyn PromptSource,
+    ) -> Result<Self, RunnerError> {
+        let parsed = catalogues
+            .iter()
+            .map(|(name, text)| Catalogue::parse(&format!("catalogues/{name}"), text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let texts: BTreeMap<String, String> = parsed
+            .iter()
+            .map(|catalogue| catalogue.backend().to_owned())
+            .zip(catalogues.values().cloned())
+            .collect();
+        let recorder = Recorder {
+            source: prompts,
+            read: std::cell::RefCell::default(),
+        };
+        let campaign = campaign::load(file, text, &Catalogues::new(parsed)?, &recorder)?;
+        let mut expansion = campaign.expand();
+        let experiments = std::mem::take(&mut expansion.experiments);
+        let plan = Plan::new(&campaign, experiments);
+        let used = texts
+            .into_iter()
+            .filter(|(backend, _)| plan.backends.contains(backend))
+            .collect();
+        Ok(Self {
+            campaign: Arc::new(campaign),
+            plan: Arc::new(plan),
+            expansion: Arc::new(expansion),
+            catalogues: used,
+            prompts: recorder.read.into_inner(),
+        })
+    }
+}
+
+/// Remembers the prompt files that a campaign reads.
+struct Recorder<'a> {
+    source: &'a dyn PromptSource,
+    read: std::cell::RefCell<BTreeMap<String, String>>,
+}
+
+impl PromptSource for Recorder<'_> {
+    fn read(&self, path: &str) -> Result<String, String> {
+        let text = self.source.read(path)?;
+        self.read.borrow_mut().insert(path.to_owned(), text.clone());
+        Ok(text)
+    }
+}
+
+/// Prompt files by path, as they were kept.
+struct Kept(BTreeMap<String, String>);
+
+impl PromptSource for Kept {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| format!("{path} was not kept with the campaign"))
+    }
+}
+
+/// A campaign on disk, locked for this process.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its folders.
+    pub folders: Folders,
+    /// Campaign and plan.
+    pub planned: Planned,
+    /// Where it stands.
+    pub state: State,
+    /// Its journal.
+    pub journal: Journal,
+    /// Bytes of a torn last line that were cut off.
+    pub torn_bytes: u64,
+}
+
+impl Opened {
+    /// Moves the state on and journals the event; when this returns, it is on disk.
+    ///
+    /// # Errors
+    /// If the event cannot be (a bug; nothing is written then), or the journal cannot be written.
+    pub fn record(&mut self, event: &Event, clock: &dyn Clock) -> Result<(), RunnerError> {
+        self.state.apply(event)?;
+        self.journal.append(event, clock)?;
+        Ok(())
+    }
+
+    /// Takes over an edited campaign.
+    ///
+    /// # Errors
+    /// If its inputs or the event cannot be written.
+    pub fn accept(mut self, planned: Planned, clock: &dyn Clock) -> Result<Self, RunnerError> {
+        let fingerprint = fingerprint(&planned, &self.folders.campaign, &self.folders.id);
+        keep_inputs(&self.folders, &planned)?;
+        self.state = self.state.migrate(planned.plan.clone());
+        self.planned = planned;
+        self.record(&Event::ChangesAccepted(fingerprint), clock)?;
+        Ok(self)
+    }
+
+    /// Looks at the results of all accepted and rejected runs; those that are no longer what the
+    /// journal cites are due again. Gives one sentence for each.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn recheck(&mut self, clock: &dyn Clock) -> Result<Vec<String>, RunnerError> {
+        let mut lost = Vec::new();
+        for run in 0..self.planned.plan.runs.len() {
+            let RunStatus::Ended {
+                verdict: Verdict::Accepted | Verdict::Rejected { .. },
+                result,
+                ..
+            } = self.state.status(run)
+            else {
+                continue;
+            };
+            let Some(Err(error)) = result
+                .as_ref()
+                .map(|cited| check_result(&self.folders, cited))
+            else {
+                continue;
+            };
+            let id = self.planned.plan.runs[run].id.clone();
+            let reason = error.to_string();
+            lost.push(format!("{id} is due again: {reason}"));
+            self.record(&Event::ResultLost { run: id, reason }, clock)?;
+        }
+        Ok(lost)
+    }
+}
+
+/// Makes a new campaign on disk.
+///
+/// # Errors
+/// If its folders, inputs or journal cannot be made.
+pub fn create(root: &Utf8Path, planned: Planned, clock: &dyn Clock) -> Result<Opened, RunnerError> {
+    let name = planned.campaign.name.clone();
+    let id = new_id(clock);
+    let folders = Folders::new(root, &name, &id);
+    let results = folders.results();
+    for folder in [&results, &folders.logs()] {
+        std::fs::create_dir_all(folder).map_err(StoreError::at("make", folder))?;
+    }
+    let lock = Lock::take(&results)?;
+    keep_inputs(&folders, &planned)?;
+    let journal = Journal::create(&results, lock)?;
+    if let Some(parent) = results.parent() {
+        sync_folder(parent)?;
+    }
+    let fingerprint = fingerprint(&planned, &name, &id);
+    let state = State::new(planned.plan.clone());
+    let mut opened = Opened {
+        folders,
+        planned,
+        state,
+        journal,
+        torn_bytes: 0,
+    };
+    opened.record(&Event::CampaignCreated(fingerprint), clock)?;
+    Ok(opened)
+}
+
+/// Opens a campaign for another session: locks, replays, cuts a torn last line.
+///
+/// # Errors
+/// If it is locked, damaged, or planned otherwise by this lemctl.
+pub fn reopen(folders: Folders) -> Result<Opened, RunnerError> {
+    let results = folders.results();
+    let lock = Lock::take(&results)?;
+    let (planned, state, replayed) = replayed(&folders)?;
+    let journal = Journal::open(&results, lock, &replayed)?;
+    Ok(Opened {
+        folders,
+        planned,
+        state,
+        journal,
+        torn_bytes: replayed.torn_bytes,
+    })
+}
+
+/// Replays a campaign without touching it.
+///
+/// # Errors
+/// As [`reopen`], but for the lock.
+pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerError> {
+    let inputs = Inputs::new(folders.inputs());
+    let mut current: Option<(Planned, State)> = None;
+    let mut trouble = None;
+    let outcome = replay(&folders.results(), |entry| {
+        let planned = match &entry.event {
+            Event::CampaignCreated(fingerprint) | Event::ChangesAccepted(fingerprint) => {
+                match stored(&inputs, fingerprint) {
+                    Ok(planned) => Some(planned),
+                    Err(error) => {
+                        trouble = Some(error);
+                        return Err("its campaign cannot be read".to_owned());
+                    }
+                }
+            }
+            _ => None,
+        };
+        if let Some(planned) = planned {
+            let state = match current.take() {
+                Some((_, state)) => state.migrate(planned.plan.clone()),
+                None => State::new(planned.plan.clone()),
+            };
+            current = Some((planned, state));
+        }
+        let Some((_, state)) = &mut current else {
+            return Err("the first event is not the campaign's creation".to_owned());
+        };
+        state
+            .apply(&entry.event)
+            .map_err(|illegal| illegal.to_string())
+    });
+    if let Some(trouble) = trouble {
+        return Err(trouble);
+    }
+    let replayed = outcome?;
+    let (planned, state) = current.ok_or_else(|| RunnerError::Conflict {
+        what: format!(
+            "{} holds no event",
+            folders.results().join(crate::journal::FILE)
+        ),
+        fix: format!(
+            "remove {} and start the campaign anew: lemctl campaign up",
+            folders.results()
+        ),
+    })?;
+    Ok((planned, state, replayed))
+}
+
+/// Plans a campaign from its kept inputs.
+fn stored(inputs: &Inputs, fingerprint: &Fingerprint) -> Result<Planned, RunnerError> {
+    let text = inputs.read(fingerprint.file_sha256)?;
+    let catalogues = inputs.read_all(&fingerprint.catalogues)?;
+    let prompts = Kept(inputs.read_all(&fingerprint.prompts)?);
+    let planned = Planned::new(&fingerprint.campaign, &text, &catalogues, &prompts)?;
+    if planned.plan.hash() != fingerprint.plan_hash {
+        return Err(RunnerError::Conflict {
+            what: format!(
+                "this lemctl ({}) plans campaign {} otherwise than the one that began it",
+                env!("CARGO_PKG_VERSION"),
+                fingerprint.campaign
+            ),
+            fix: "use the version of lemctl that the journal names, or start anew: lemctl campaign up".to_owned(),
+        });
+    }
+    Ok(planned)
+}
+
+/// What identifies a planned campaign.
+#[must_use]
+pub fn fingerprint(planned: &Planned, campaign: &str, id: &str) -> Fingerprint {
+    let hashes = |texts: &BTreeMap<String, String>| {
+        texts
+            .iter()
+            .map(|(name, text)| (name.clone(), Digest::of(text.as_bytes())))
+            .collect()
+    };
+    Fingerprint {
+        campaign: campaign.to_owned(),
+        id: id.to_owned(),
+        file_sha256: Digest::of(planned.campaign.text.as_bytes()),
+        campaign_hash: planned.campaign.policy_digest(&planned.plan.experiments),
+        plan_hash: planned.plan.hash(),
+        catalogues: hashes(&planned.catalogues),
+        prompts: hashes(&planned.prompts),
+        runs: u32::try_from(planned.plan.runs.len()).unwrap_or(u32::MAX),
+    }
+}
+
+fn keep_inputs(folders: &Folders, planned: &Planned) -> Result<(), StoreError> {
+    let texts = planned
+        .catalogues
+        .values()
+        .chain(planned.prompts.values())
+        .map(String::as_bytes);
+    Inputs::new(folders.inputs()).keep(texts.chain([planned.campaign.text.as_bytes()]))
+}
+
+/// `20261124T033921Z-7f3a2c`: sorts by time, and two lemctl in one second differ.
+fn new_id(clock: &dyn Clock) -> String {
+    let random = uuid::Uuid::now_v7().simple().to_string();
+    format!(
+        "{}-{}",
+        clock.wall().format("%Y%m%dT%H%M%SZ"),
+        &random[26..]
+    )
+}

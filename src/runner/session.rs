@@ -1,0 +1,309 @@
+//! One session: a life of lemctl on a campaign, from its start to its end in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::live::{self, Live};
+use super::{Lease, Opened, RunnerError, StopSignal, reconcile};
+use crate::clock::Clock;
+use crate::compose::Service;
+use crate::containers::{ContainerEngine, ContainerId, EngineInfo, ImageIdentity};
+use crate::environment::Host;
+use crate::execution::{
+    Cause, Decision, Event, EventSink, Notice, Phase, Tally, decide, opens_breaker,
+};
+use crate::manifest::{Manifest, seal};
+use crate::plan::Step;
+use crate::units::Digest;
+
+/// The user that containers run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// What a session works with.
+pub struct Setting<E> {
+    /// The container engine.
+    pub engine: E,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The `worker` service of each backend, from its Compose file.
+    pub services: BTreeMap<String, Service>,
+    /// The image of each backend, as found before the session.
+    pub images: BTreeMap<String, ImageIdentity>,
+    /// What the engine says of itself.
+    pub engine_info: EngineInfo,
+    /// The host.
+    pub host: Host,
+    /// Whose containers and files.
+    pub identity: Identity,
+    /// Who watches.
+    pub sinks: Vec<Box<dyn EventSink>>,
+    /// How it is asked to stop.
+    pub stop: StopSignal,
+}
+
+impl<E> Setting<E> {
+    /// The environment's hash, over what a number depends on most: image, driver, GPUs, CPU, lemctl.
+    #[must_use]
+    pub fn environment_hash(&self, gpus: &[String]) -> Digest {
+        let images: BTreeMap<&str, &str> = self
+            .images
+            .iter()
+            .map(|(backend, image)| (backend.as_str(), image.id.as_str()))
+            .collect();
+        Digest::of_canonical(&serde_json::json!({
+            "images": images,
+            "nvidia_driver": self.host.nvidia_driver,
+            "gpus": gpus,
+            "cpu_model": self.host.cpu_model,
+            "host": self.host.id,
+            "lemctl": env!("CARGO_PKG_VERSION"),
+        }))
+    }
+
+    /// The environment in full, for the journal and the manifest.
+    #[must_use]
+    pub fn environment(&self, gpus: &[String]) -> serde_json::Value {
+        serde_json::json!({
+            "host": self.host,
+            "engine": self.engine_info,
+            "images": self.images,
+            "gpus": gpus,
+            "lemctl": env!("CARGO_PKG_VERSION"),
+        })
+    }
+}
+
+/// A container that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) id: ContainerId,
+    pub(super) live: Live,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How many runs stand where.
+    pub tally: Tally,
+    /// The manifest, if nothing is due any more.
+    pub manifest: Option<Manifest>,
+    /// Why it was asked to stop, if it was.
+    pub stopped: Option<String>,
+    /// Why the breaker opened, if it did.
+    pub breaker: Option<Cause>,
+}
+
+/// Drives one session.
+pub struct Runner<E> {
+    pub(super) setting: Setting<E>,
+    pub(super) opened: Opened,
+    pub(super) containers: BTreeMap<String, Running>,
+    pub(super) engine: Option<super::engines::Loaded>,
+    pub(super) workers: u32,
+    pub(super) lease: Lease,
+}
+
+impl<E: ContainerEngine> Runner<E> {
+    /// A runner on an opened campaign.
+    #[must_use]
+    pub fn new(setting: Setting<E>, opened: Opened) -> Self {
+        let lease = Lease::new(setting.clock.clone());
+        Self {
+            setting,
+            opened,
+            containers: BTreeMap::new(),
+            engine: None,
+            workers: 0,
+            lease,
+        }
+    }
+
+    /// Runs the session to its end: until nothing is due, the breaker opens, or a stop is asked for.
+    ///
+    /// # Errors
+    /// What no verdict can express. Containers are taken down first as far as possible; the journal
+    /// stays resumable.
+    pub async fn session(mut self) -> Result<Ended, RunnerError> {
+        let outcome = self.drive().await;
+        if outcome.is_err() {
+            self.abandon().await;
+        }
+        outcome
+    }
+
+    async fn drive(&mut self) -> Result<Ended, RunnerError> {
+        self.begin().await?;
+        loop {
+            if self.opened.state.stopping().is_none()
+                && let Some(reason) = self.setting.stop.asked()
+            {
+                self.record(Event::StopRequested { reason })?;
+            }
+            match decide(&mut self.opened.state) {
+                Decision::Finished => break,
+                Decision::Skip { run, cause } => {
+                    let run = self.opened.planned.plan.runs[run].id.clone();
+                    self.record(Event::RunSkipped { run, cause })?;
+                }
+                Decision::Step(Step::Measure { run }) => self.measure(run).await?,
+                Decision::Step(step) => self.step(&step).await?,
+            }
+        }
+        self.finish()
+    }
+
+    async fn begin(&mut self) -> Result<(), RunnerError> {
+        let gpus = self.opened.planned.campaign.gpus.clone();
+        let event = Event::SessionStarted {
+            session: self.opened.state.session() + 1,
+            lemctl: env!("CARGO_PKG_VERSION").to_owned(),
+            boot_id: self.setting.host.boot_id.clone(),
+            environment_hash: self.setting.environment_hash(&gpus),
+            environment: self.setting.environment(&gpus),
+        };
+        self.record(event)?;
+        if self.opened.torn_bytes > 0 {
+            let bytes = self.opened.torn_bytes;
+            self.warn(format!(
+                "the journal's last line was torn by a crash: {bytes} bytes were cut off"
+            ));
+        }
+        let folders = self.opened.folders.clone();
+        for left in reconcile::left_over(&self.setting.engine, &folders).await? {
+            self.warn(format!(
+                "removing container {} of an earlier session",
+                left.name
+            ));
+            self.setting.engine.remove(&left.id).await?;
+        }
+        live::remove(&folders.live())?;
+        let clock = self.setting.clock.clone();
+        for sentence in self.opened.recheck(&*clock)? {
+            self.warn(sentence);
+        }
+        Ok(())
+    }
+
+    /// Does a step that is no measurement, and opens the breaker if the environment fails too often.
+    async fn step(&mut self, step: &Step) -> Result<(), RunnerError> {
+        let id = self.opened.planned.plan.step_id(step);
+        self.record(Event::StepStarted { step: id.clone() })?;
+        let outcome = match step {
+            Step::EnsureImage { backend } => self.ensure_image(backend).await,
+            // Only weights drawn by a seed exist so far: there are no files to have.
+            Step::EnsureModel { .. } | Step::Measure { .. } => Ok(serde_json::Value::Null),
+            Step::StartContainer { backend } => self.start_container(backend).await,
+            Step::ProbeContainer { backend } => self.probe_container(backend).await,
+            Step::Baseline { .. } => {
+                Ok(serde_json::json!({ "watts": null, "reason": super::storing::NO_POWER_SOURCE }))
+            }
+            Step::LoadEngine { backend, load } => self.load_engine(backend, *load).await,
+            Step::UnloadEngine { backend, .. } => self.unload_engine(backend).await,
+            Step::StopContainer { backend } => self.stop_container(backend).await,
+        };
+        match outcome {
+            Ok(detail) => self.record(Event::StepDone { step: id, detail }),
+            Err(cause) => {
+                // A stop that came while the step was under way explains its failure.
+                if self.opened.state.stopping().is_none()
+                    && let Some(reason) = self.setting.stop.asked()
+                {
+                    self.record(Event::StopRequested { reason })?;
+                }
+                self.record(Event::StepFailed {
+                    step: id,
+                    cause: cause.clone(),
+                })?;
+                self.trip(&cause)
+            }
+        }
+    }
+
+    /// Opens the breaker if `cause` is one environment failure too many.
+    pub(super) fn trip(&mut self, cause: &Cause) -> Result<(), RunnerError> {
+        let limit = self
+            .opened
+            .planned
+            .campaign
+            .execution
+            .breaker
+            .consecutive_failures;
+        if opens_breaker(cause, self.opened.state.environment_failures(), limit) {
+            self.record(Event::BreakerOpened {
+                cause: cause.clone(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Ended, RunnerError> {
+        let stopped = self.opened.state.stopping().map(str::to_owned);
+        let breaker = self.opened.state.breaker().cloned();
+        self.record(Event::SessionEnded {})?;
+        live::remove(&self.opened.folders.live())?;
+        let tally = self.opened.state.tally();
+        let manifest = if tally.due == 0 {
+            let clock = self.setting.clock.clone();
+            let Opened {
+                folders,
+                planned,
+                state,
+                journal,
+                ..
+            } = &mut self.opened;
+            Some(seal(folders, &planned.campaign, state, journal, &*clock)?)
+        } else {
+            None
+        };
+        if let Some(sealed) = self.opened.state.sealed() {
+            self.tell(&Notice::Journaled(&Event::Sealed {
+                manifest_sha256: sealed,
+            }));
+        }
+        Ok(Ended {
+            tally,
+            manifest,
+            stopped,
+            breaker,
+        })
+    }
+
+    /// Takes down what stands, after an error that ends the session. What fails here is left to the
+    /// lease and to `lemctl campaign down`.
+    async fn abandon(&mut self) {
+        self.engine = None;
+        for running in std::mem::take(&mut self.containers).into_values() {
+            self.lease.release(&running.live.control);
+            let _ = self.setting.engine.remove(&running.id).await;
+        }
+        let _ = live::remove(&self.opened.folders.live());
+    }
+
+    /// Journals an event and tells the sinks.
+    pub(super) fn record(&mut self, event: Event) -> Result<(), RunnerError> {
+        let clock = self.setting.clock.clone();
+        self.opened.record(&event, &*clock)?;
+        self.tell(&Notice::Journaled(&event));
+        Ok(())
+    }
+
+    pub(super) fn tell(&mut self, notice: &Notice<'_>) {
+        for sink in &mut self.setting.sinks {
+            sink.notice(&self.opened.planned.plan, &self.opened.state, notice);
+        }
+    }
+
+    pub(super) fn warn(&mut self, message: String) {
+        self.tell(&Notice::Warning { message });
+    }
+
+    pub(super) fn phase(&mut self, run: usize, phase: Phase) {
+        self.tell(&Notice::Phase { run, phase });
+    }
+}

@@ -1,0 +1,110 @@
+//! The folders of one campaign under the project root.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::StoreError;
+
+/// Where one campaign's files lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders {
+    /// The project root.
+    pub root: Utf8PathBuf,
+    /// Name of the campaign.
+    pub campaign: String,
+    /// Its id.
+    pub id: String,
+}
+
+impl Folders {
+    /// Folders of campaign `campaign` with id `id`.
+    #[must_use]
+    pub fn new(root: &Utf8Path, campaign: &str, id: &str) -> Self {
+        Self {
+            root: root.to_owned(),
+            campaign: campaign.to_owned(),
+            id: id.to_owned(),
+        }
+    }
+
+    /// Journal, inputs, results, logs.
+    #[must_use]
+    pub fn results(&self) -> Utf8PathBuf {
+        self.root
+            .join("results")
+            .join(&self.campaign)
+            .join(&self.id)
+    }
+
+    /// Manifest and SHA256SUMS.
+    #[must_use]
+    pub fn manifests(&self) -> Utf8PathBuf {
+        self.root
+            .join("manifests")
+            .join(&self.campaign)
+            .join(&self.id)
+    }
+
+    /// What containers mount while the campaign runs; gone when it does not.
+    #[must_use]
+    pub fn live(&self) -> Utf8PathBuf {
+        self.root.join(".lem").join(&self.id)
+    }
+
+    /// Copies of what the campaign was planned from.
+    #[must_use]
+    pub fn inputs(&self) -> Utf8PathBuf {
+        self.results().join("inputs")
+    }
+
+    /// Logs of workers.
+    #[must_use]
+    pub fn logs(&self) -> Utf8PathBuf {
+        self.results().join("logs")
+    }
+
+    /// Path of an attempt's folder below [`Folders::results`].
+    #[must_use]
+    pub fn attempt(run: &str, attempt: u32) -> String {
+        format!("{run}/a{attempt}")
+    }
+
+    /// Every campaign that has a folder under `root`, oldest first (ids begin with their time).
+    ///
+    /// # Errors
+    /// If the folders cannot be read.
+    pub fn all(root: &Utf8Path) -> Result<Vec<Self>, StoreError> {
+        let mut found = Vec::new();
+        for campaign in names(&root.join("results"))? {
+            for id in names(&root.join("results").join(&campaign))? {
+                found.push(Self::new(root, &campaign, &id));
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
+    }
+}
+
+/// Names of the folders in `folder`; none if it is not there. Names that are not UTF-8 are not ours.
+fn names(folder: &Utf8Path) -> Result<Vec<String>, StoreError> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(StoreError {
+                action: "read",
+                path: folder.to_owned(),
+                source,
+            });
+        }
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(StoreError::at("read", folder))?;
+        if entry.path().is_dir()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}

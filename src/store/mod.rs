@@ -1,0 +1,12 @@
+//! Where a campaign's files lie, and how a file is put there so that a crash leaves either all of it
+//! or nothing.
+//!
+//! Knows paths and bytes; not what they mean.
+
+mod durable;
+mod folders;
+mod inputs;
+
+pub use durable::{StoreError, read_bounded, sync_folder, write_durable};
+pub use folders::Folders;
+pub use inputs::Inputs;

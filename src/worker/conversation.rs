@@ -1,0 +1,258 @@
+//! One worker's life as lemctl sees it: requests out, events in.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lem_protocol::{Event, EventLine, MAX_LINE_BYTES, Outcome, Request, RequestLine};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+
+use super::WorkerError;
+use super::lines::{Lines, Piece};
+use super::log::{Log, printable};
+use crate::containers::{ExecOutput, ExecSession};
+
+/// Events that may wait to be read. The reader never waits for room, so that a busy lemctl cannot
+/// block the worker's stdout and with it the measurement: what finds no room is dropped if it only
+/// informs, and ends the conversation if it does not.
+const WAITING_EVENTS: usize = 1024;
+
+/// What the reader heard.
+#[derive(Debug)]
+enum Heard {
+    Event(EventLine),
+    Broken(WorkerError),
+}
+
+/// What ends a wait.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// The worker is prepared and waits for `go`.
+    Ready,
+    /// The request is done.
+    Done(Outcome),
+}
+
+/// A worker that runs. Dropping it closes its stdin, which tells it to end.
+#[derive(Debug)]
+pub struct Worker {
+    /// The Engine's id of the exec.
+    pub exec: String,
+    stdin: Stdin,
+    heard: mpsc::Receiver<Heard>,
+    log: Arc<Mutex<Log>>,
+    next_id: u64,
+    open: &'static str,
+}
+
+/// The worker's stdin; a wrapper since the trait object has no Debug.
+struct Stdin(std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>);
+
+impl std::fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stdin")
+    }
+}
+
+impl Worker {
+    /// Begins the conversation over an exec; its stderr goes to `log`. Must be called within a tokio
+    /// runtime: a task of it reads the streams until they end.
+    #[must_use]
+    pub fn new(session: ExecSession, log: Option<File>) -> Self {
+        let log = Arc::new(Mutex::new(Log::new(log)));
+        let (tell, heard) = mpsc::channel(WAITING_EVENTS);
+        tokio::spawn(listen(session.output, tell, log.clone()));
+        Self {
+            exec: session.id,
+            stdin: Stdin(session.stdin),
+            heard,
+            log,
+            next_id: 1,
+            open: "nothing",
+        }
+    }
+
+    /// Sends a request and returns its id. `go` and `cancel` steer the request in progress and carry
+    /// its id.
+    ///
+    /// # Errors
+    /// [`WorkerError::Gone`] when the stream is closed.
+    pub async fn send(
+        &mut self,
+        attempt: Option<&str>,
+        request: Request,
+    ) -> Result<u64, WorkerError> {
+        let steers = matches!(request, Request::Go {} | Request::Cancel {});
+        let id = if steers {
+            self.next_id - 1
+        } else {
+            self.next_id
+        };
+        if !steers {
+            self.next_id += 1;
+            self.open = name(&request);
+        }
+        let line = RequestLine {
+            id,
+            attempt: attempt.map(str::to_owned),
+            request,
+        };
+        let mut bytes = serde_json::to_vec(&line).map_err(|error| WorkerError::Protocol {
+            what: format!("a request cannot be written: {error}"),
+        })?;
+        bytes.push(b'\n');
+        let sent = async {
+            self.stdin.0.write_all(&bytes).await?;
+            self.stdin.0.flush().await
+        };
+        match tokio::time::timeout(Duration::from_secs(10), sent).await {
+            Ok(Ok(())) => Ok(id),
+            Ok(Err(_)) => Err(self.gone()),
+            Err(_) => Err(WorkerError::TimedOut {
+                request: self.open,
+                seconds: 10,
+            }),
+        }
+    }
+
+    /// Waits for the end of request `id`, or for its `ready`; other events of it go to `each`, late
+    /// ones of earlier requests are dropped. Dropping the future loses nothing but those.
+    ///
+    /// # Errors
+    /// Everything in [`WorkerError`].
+    pub async fn wait(
+        &mut self,
+        id: u64,
+        limit: Duration,
+        mut each: impl FnMut(&Event),
+    ) -> Result<Reply, WorkerError> {
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            let heard = match tokio::time::timeout_at(deadline, self.heard.recv()).await {
+                Err(_) => {
+                    return Err(WorkerError::TimedOut {
+                        request: self.open,
+                        seconds: limit.as_secs(),
+                    });
+                }
+                Ok(None) => return Err(self.gone()),
+                Ok(Some(Heard::Broken(error))) => return Err(error),
+                Ok(Some(Heard::Event(line))) => line,
+            };
+            if heard.id < id {
+                continue;
+            }
+            if heard.id > id {
+                let what = format!("it answered request {} while {id} was open", heard.id);
+                return Err(WorkerError::Protocol { what });
+            }
+            match heard.event {
+                Event::Ready {} => return Ok(Reply::Ready),
+                Event::Done { outcome } => return Ok(Reply::Done(outcome)),
+                Event::Error {
+                    code,
+                    message,
+                    hint,
+                } => {
+                    return Err(WorkerError::Refused {
+                        code: printable(code.as_bytes()),
+                        message: printable(message.as_bytes()),
+                        hint: hint.map(|hint| printable(hint.as_bytes())),
+                    });
+                }
+                event @ (Event::Mark(_) | Event::Progress { .. }) => each(&event),
+            }
+        }
+    }
+
+    /// Sends a request and waits for its outcome.
+    ///
+    /// # Errors
+    /// Everything in [`WorkerError`]; `ready` is a breach here.
+    pub async fn ask(
+        &mut self,
+        attempt: Option<&str>,
+        request: Request,
+        limit: Duration,
+    ) -> Result<Outcome, WorkerError> {
+        let id = self.send(attempt, request).await?;
+        match self.wait(id, limit, |_| {}).await? {
+            Reply::Done(outcome) => Ok(outcome),
+            Reply::Ready => Err(WorkerError::Protocol {
+                what: format!("`ready` in answer to `{}`", self.open),
+            }),
+        }
+    }
+
+    fn gone(&self) -> WorkerError {
+        // A poisoned lock would mean that the reader panicked: its log is then no help.
+        let log = self.log.lock().map(|log| log.tail()).unwrap_or_default();
+        WorkerError::Gone {
+            request: self.open,
+            log,
+        }
+    }
+}
+
+fn name(request: &Request) -> &'static str {
+    match request {
+        Request::Hello {} => "hello",
+        Request::Load(_) => "load",
+        Request::Warmup(_) => "warmup",
+        Request::Measure(_) => "measure",
+        Request::Go {} => "go",
+        Request::Ping {} => "ping",
+        Request::Cancel {} => "cancel",
+        Request::Shutdown {} => "shutdown",
+    }
+}
+
+/// Reads the worker's streams until they end.
+async fn listen(
+    mut output: std::pin::Pin<
+        Box<
+            dyn futures_util::Stream<Item = Result<ExecOutput, crate::containers::EngineError>>
+                + Send,
+        >,
+    >,
+    tell: mpsc::Sender<Heard>,
+    log: Arc<Mutex<Log>>,
+) {
+    let mut lines = Lines::new(MAX_LINE_BYTES);
+    while let Some(piece) = output.next().await {
+        match piece {
+            Ok(ExecOutput::Stderr(bytes)) => {
+                if let Ok(mut log) = log.lock() {
+                    log.push(&bytes);
+                }
+            }
+            Ok(ExecOutput::Stdout(bytes)) => lines.push(&bytes, |piece| hear(piece, &tell)),
+            Err(error) => {
+                let broken = WorkerError::Connection {
+                    what: error.to_string(),
+                };
+                let _ = tell.try_send(Heard::Broken(broken));
+                return;
+            }
+        }
+    }
+}
+
+fn hear(piece: Piece<'_>, tell: &mpsc::Sender<Heard>) {
+    let heard = match piece {
+        Piece::Overlong { bytes } => Heard::Broken(WorkerError::Protocol {
+            what: format!("a line of {bytes} bytes (limit {MAX_LINE_BYTES})"),
+        }),
+        Piece::Line(line) => match serde_json::from_slice::<EventLine>(line) {
+            Ok(event) => Heard::Event(event),
+            Err(error) => Heard::Broken(WorkerError::Protocol {
+                what: format!("not an event ({error}): {}", printable(line)),
+            }),
+        },
+    };
+    // A full channel means a flood that nobody reads: dropping is the bound, and a dropped answer
+    // shows as a timeout.
+    let _ = tell.try_send(heard);
+}
