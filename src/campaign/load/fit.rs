@@ -14,6 +14,11 @@ use crate::diagnostics::Problem;
 /// Most input tokens of all of a campaign's workloads together.
 const MAX_TOTAL_TOKENS: u64 = 16 * 1024 * 1024;
 
+/// Most valid points of a campaign: an experiment takes a few kilobytes.
+const MAX_VALID_POINTS: usize = 200_000;
+/// Most runs of a campaign: at one a second they take eleven days.
+const MAX_RUNS: usize = 1_000_000;
+
 impl Loader<'_> {
     pub(super) fn gpus_fit(&mut self, gpus: &[String], grid: &Grid) {
         let catalogues = grid.catalogues();
@@ -204,9 +209,28 @@ impl Loader<'_> {
         }
     }
 
-    /// A campaign whose rules leave nothing cannot be meant.
-    pub(super) fn something_is_valid(&mut self, campaign: &Campaign) {
+    fn runs(&mut self, campaign: &Campaign, points: usize) {
+        let cycles = campaign.execution.cycles as usize;
+        let (what, hint) = if points > MAX_VALID_POINTS {
+            (
+                format!("{points} points are valid; at most {MAX_VALID_POINTS} are expanded"),
+                "shorten axes, or `exclude` points",
+            )
+        } else if points.saturating_mul(cycles) > MAX_RUNS {
+            (
+                format!("{points} points in {cycles} cycles are more than {MAX_RUNS} runs"),
+                "shorten axes, or lower `execution.cycles`",
+            )
+        } else {
+            return;
+        };
+        self.say(&["grid"], what, Some(hint));
+    }
+
+    /// A campaign whose rules leave nothing cannot be meant, nor one that would run for years.
+    pub(super) fn points_fit(&mut self, campaign: &Campaign) {
         let survey = campaign.survey();
+        self.runs(campaign, survey.kept.len());
         if !survey.kept.is_empty() {
             return;
         }

@@ -87,7 +87,7 @@ impl Loader<'_> {
             grid,
             plan: plan?,
         };
-        self.something_is_valid(&campaign);
+        self.points_fit(&campaign);
         Some(campaign)
     }
 

@@ -15,6 +15,8 @@ use crate::units::MAX_SAFE_INTEGER;
 
 /// Most requests in flight.
 const MAX_CONCURRENCY: i64 = 65_536;
+/// Most names that a hint lists.
+const SHOWN: usize = 40;
 
 impl<'a> GridReader<'a> {
     pub(super) fn known(&mut self, catalogue: &Catalogue, name: &str, place: Place) -> bool {
@@ -32,10 +34,16 @@ impl<'a> GridReader<'a> {
                 .chain(WORKLOAD_AXES);
             match nearest(name, known) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "`lemctl params list {backend}` lists them; axes over the workload are {}",
-                    WORKLOAD_AXES.join(", ")
-                ),
+                None => {
+                    let names: Vec<&str> =
+                        catalogue.parameters().keys().map(String::as_str).collect();
+                    let more = if names.len() > SHOWN { ", …" } else { "" };
+                    let names = names[..names.len().min(SHOWN)].join(", ");
+                    format!(
+                        "it has {names}{more}; axes over the workload are {}",
+                        WORKLOAD_AXES.join(", ")
+                    )
+                }
             }
         };
         self.say(
