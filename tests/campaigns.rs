@@ -1,4 +1,5 @@
 //! The example campaigns load, and expand to what their comments promise.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +14,15 @@ impl PromptSource for Files {
     }
 }
 
+fn loaded(file: &str, text: &str) -> Campaign {
+    let catalogue = std::fs::read_to_string("catalogues/reference-0.1.0.json").unwrap();
+    let catalogues = Catalogues::new([Catalogue::parse("reference", &catalogue).unwrap()]).unwrap();
+    load(file, text, &catalogues, &Files).unwrap_or_else(|report| panic!("{report}"))
+}
+
 fn example(name: &str) -> Campaign {
-    let text = std::fs::read_to_string("catalogues/reference-0.1.0.json").unwrap();
-    let catalogues = Catalogues::new([Catalogue::parse("reference", &text).unwrap()]).unwrap();
     let file = format!("campaigns/{name}");
-    let text = std::fs::read_to_string(&file).unwrap();
-    load(&file, &text, &catalogues, &Files).unwrap_or_else(|report| panic!("{report}"))
+    loaded(&file, &std::fs::read_to_string(&file).unwrap())
 }
 
 /// How many points each rule prunes.
@@ -113,4 +117,17 @@ fn prompts_are_sampled_without_repetition() {
         .map(|prompt| &prompt.input_ids)
         .collect();
     assert_eq!((file.prompts.len(), distinct.len()), (6, 6));
+}
+
+#[test]
+fn the_file_in_the_guide_is_valid() {
+    let guide = std::fs::read_to_string("docs/guide/2-campaign-file.md").unwrap();
+    let (_, rest) = guide.split_once("```yaml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let campaign = loaded("guide.yaml", text);
+    let expansion = campaign.expand();
+    assert_eq!(
+        (expansion.experiments.len(), expansion.pruned.len()),
+        (5, 1)
+    );
 }

@@ -1,4 +1,5 @@
 //! What holds of every grid, whatever its axes.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[path = "support/campaigns.rs"]
 mod support;

@@ -1,5 +1,6 @@
 //! What lemctl says about invalid campaign files: one snapshot for each file of `tests/invalid/`.
 //! `INSTA_UPDATE=always cargo test --test invalid_campaigns` rewrites them.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! `schemas/` holds what the types say. `UPDATE_SCHEMAS=1 cargo test --test schemas` rewrites it.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![expect(
     clippy::disallowed_methods,
     reason = "the switch to rewrite is an environment variable"

@@ -6,11 +6,11 @@
 mod expand;
 mod grid;
 mod identity;
+mod length;
 mod load;
 mod policy;
 mod prompts;
 mod prune;
-mod read_grid;
 mod report;
 mod resolve;
 mod schema;

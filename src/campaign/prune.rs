@@ -105,11 +105,7 @@ fn advance(digits: &mut [usize], product: &Product) {
 impl Table {
     fn new(rule: u16, condition: &Predicate, facts: &mut Facts<'_>) -> Self {
         let names = condition.names();
-        let read: BTreeSet<&str> = names
-            .iter()
-            .flat_map(|name| sources(name))
-            .copied()
-            .collect();
+        let read: BTreeSet<&str> = names.iter().flat_map(sources).copied().collect();
         let axes: Vec<usize> = (0..facts.product.axes.len())
             .filter(|axis| {
                 read.iter()

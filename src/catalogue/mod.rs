@@ -6,9 +6,12 @@
 mod catalogues;
 mod error;
 mod file;
+mod format;
 mod parameter;
 mod predicate;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 pub use catalogues::Catalogues;
 pub use error::CatalogueError;

@@ -9,6 +9,9 @@ mod node;
 mod read;
 mod scalar;
 pub mod shape;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 pub use node::{Entry, Map, Node, Value};
 pub use read::{Document, MAX_BYTES, MAX_DEPTH, MAX_NODES, read};

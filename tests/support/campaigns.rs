@@ -1,5 +1,6 @@
 //! Campaigns for tests: two catalogues (the real reference backend, and a made-up one with a GPU) and
 //! prompt files from memory.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![allow(dead_code, reason = "each test uses a part of the kit")]
 
 use std::collections::BTreeMap;

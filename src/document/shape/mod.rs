@@ -3,10 +3,16 @@
 //! Knows the part of JSON Schema (2020-12) that schemas derived from Rust types use; [`KEYWORDS`] lists
 //! it. `pattern` is for editors: whoever reads the value checks it and says better what is wrong.
 
+mod choice;
+#[cfg(test)]
+mod tests;
+mod words;
+
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::{Map, Node, Value};
 use crate::diagnostics::{Place, Problem, nearest};
+use words::{article, is, list, types};
 
 /// Every keyword that [`check`] understands or that only describes. A test holds schemas against it.
 pub const KEYWORDS: &[&str] = &[
@@ -130,109 +136,6 @@ impl<'a> Shape<'a> {
         };
         self.say(node.place, message, hint);
         None
-    }
-
-    fn choice(&mut self, node: &Node, wanted: &[&Json], name: &str) -> Option<Json> {
-        let value = node.to_json();
-        if wanted.contains(&&value) {
-            return Some(value);
-        }
-        let wanted: Vec<&str> = wanted.iter().filter_map(|value| value.as_str()).collect();
-        let near = node
-            .as_text()
-            .and_then(|text| nearest(text, wanted.iter().copied()));
-        let hint = near.map(|near| format!("did you mean `{near}`?"));
-        let message = format!(
-            "{name} takes {}, not {}",
-            list(wanted.iter().map(|name| format!("`{name}`")), "or"),
-            node.describe()
-        );
-        self.say(node.place, message, hint);
-        None
-    }
-
-    /// The alternatives of an externally tagged enum: words, single-key maps, or plain types.
-    fn one_of(&mut self, node: &Node, schema: &'a Json, name: &str) -> Option<Json> {
-        let mut branches = Vec::new();
-        self.flatten(schema, &mut branches);
-        let keyed = |branch: &&'a Json| {
-            branch
-                .get("required")
-                .and_then(|keys| keys.get(0))
-                .and_then(Json::as_str)
-        };
-        match &node.value {
-            Value::Map(map) => {
-                let tagged: Vec<(&str, &'a Json)> = branches
-                    .iter()
-                    .filter_map(|branch| Some((keyed(branch)?, *branch)))
-                    .collect();
-                if let Some((_, branch)) = tagged.iter().find(|(key, _)| map.get(key).is_some()) {
-                    return self.check(node, branch, name);
-                }
-                if !tagged.is_empty() {
-                    let (place, found) = match map.entries.first() {
-                        Some(entry) => (entry.key_place, format!("`{}`", entry.key)),
-                        None => (node.place, "an empty map".to_owned()),
-                    };
-                    let near = map
-                        .entries
-                        .first()
-                        .and_then(|entry| nearest(&entry.key, tagged.iter().map(|(key, _)| *key)));
-                    let keys = list(tagged.iter().map(|(key, _)| format!("`{key}`")), "or");
-                    self.say(
-                        place,
-                        format!("{name} takes {keys}, not {found}"),
-                        near.map(|near| format!("did you mean `{near}`?")),
-                    );
-                    return None;
-                }
-            }
-            Value::Text(_) => {
-                let words: Vec<&Json> = branches.iter().flat_map(|branch| words(branch)).collect();
-                let plain = branches.iter().any(|branch| {
-                    types(branch).contains(&"string") && self::words(branch).is_empty()
-                });
-                if !words.is_empty()
-                    && !plain
-                    && branches
-                        .iter()
-                        .all(|branch| !self::words(branch).is_empty())
-                {
-                    return self.choice(node, &words, name);
-                }
-                if let Some(word) = words.iter().find(|word| word.as_str() == node.as_text()) {
-                    return Some((*word).clone());
-                }
-            }
-            _ => {}
-        }
-        if let Some(branch) = branches.iter().find(|branch| {
-            words(branch).is_empty() && types(branch).iter().any(|wanted| is(node, wanted))
-        }) {
-            return self.check(node, branch, name);
-        }
-        let wanted = branches
-            .iter()
-            .flat_map(|branch| match (words(branch), keyed(branch)) {
-                (words, _) if !words.is_empty() => words
-                    .iter()
-                    .filter_map(|word| Some(format!("`{}`", word.as_str()?)))
-                    .collect(),
-                (_, Some(key)) => vec![format!("`{{{key}: …}}`")],
-                _ => types(branch).iter().map(|wanted| article(wanted)).collect(),
-            });
-        let wanted = list(wanted, "or");
-        self.mismatch(node, &wanted, name)
-    }
-
-    fn flatten(&self, schema: &'a Json, branches: &mut Vec<&'a Json>) {
-        match schema.get("oneOf") {
-            Some(Json::Array(inner)) => inner
-                .iter()
-                .for_each(|branch| self.flatten(self.resolve(branch), branches)),
-            _ => branches.push(schema),
-        }
     }
 
     fn map(&mut self, map: &Map, place: Place, schema: &'a Json, name: &str) -> Option<Json> {
@@ -375,57 +278,5 @@ impl<'a> Shape<'a> {
             }
             None => Some(node.to_json()),
         }
-    }
-}
-
-fn types(schema: &Json) -> Vec<&str> {
-    match schema.get("type") {
-        Some(Json::String(name)) => vec![name.as_str()],
-        Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn words(schema: &Json) -> Vec<&Json> {
-    match (schema.get("const"), schema.get("enum")) {
-        (Some(word), _) => vec![word],
-        (None, Some(Json::Array(words))) => words.iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn is(node: &Node, wanted: &str) -> bool {
-    matches!(
-        (&node.value, wanted),
-        (Value::Null, "null")
-            | (Value::Boolean(_), "boolean")
-            | (Value::Integer(_), "integer" | "number")
-            | (Value::Number(_), "number")
-            | (Value::Text(_), "string")
-            | (Value::List(_), "array")
-            | (Value::Map(_), "object")
-    )
-}
-
-fn article(wanted: &str) -> String {
-    match wanted {
-        "integer" => "an integer",
-        "number" => "a number",
-        "string" => "a text",
-        "boolean" => "a boolean",
-        "array" => "a list",
-        "object" => "a map",
-        other => other,
-    }
-    .to_owned()
-}
-
-/// `a`, `a or b`, `a, b or c`.
-fn list(items: impl IntoIterator<Item = String>, last: &str) -> String {
-    let mut items: Vec<String> = items.into_iter().collect();
-    match (items.pop(), items.is_empty()) {
-        (None, _) => String::new(),
-        (Some(only), true) => only,
-        (Some(end), false) => format!("{} {last} {end}", items.join(", ")),
     }
 }
