@@ -10,7 +10,7 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use super::project::{Project, ProjectError, read_text};
-use crate::containers::{ContainerEngine, BuildFile, EngineError, ImageBuild, ImageIdentity};
+use crate::containers::{BuildFile, ContainerEngine, EngineError, ImageBuild, ImageIdentity};
 use crate::diagnostics::{Exit, Fault};
 use crate::store::{StoreError, read_bounded};
 use crate::units::Digest;
