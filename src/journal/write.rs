@@ -1,4 +1,4 @@
-//! Appending.
+//! Appending: an event is on disk when it returns.
 
 use std::fs::File;
 use std::io::Write;

@@ -231,6 +231,10 @@ impl<E: ContainerEngine> Runner<E> {
             .worker
             .ask(None, Request::Shutdown {}, SHUTDOWN_LIMIT)
             .await;
+        // The sweep must not overtake the wrapper, which writes the exit record after the worker's end.
+        if asked.is_ok() {
+            loaded.worker.ended(SHUTDOWN_LIMIT).await;
+        }
         drop(loaded);
         let container = self.containers[backend].id.clone();
         let swept = super::agent::sweep(&self.setting.engine, &container).await;

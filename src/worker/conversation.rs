@@ -186,6 +186,13 @@ impl Worker {
         }
     }
 
+    /// Waits until the worker's streams have ended, which the agent's wrapper does after it wrote its
+    /// exit record; gives whether they did within `limit`.
+    pub async fn ended(&mut self, limit: Duration) -> bool {
+        let drained = async { while self.heard.recv().await.is_some() {} };
+        tokio::time::timeout(limit, drained).await.is_ok()
+    }
+
     fn gone(&self) -> WorkerError {
         // A poisoned lock would mean that the reader panicked: its log is then no help.
         let log = self.log.lock().map(|log| log.tail()).unwrap_or_default();
