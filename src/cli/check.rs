@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 use serde_json::json;
 
-use super::{Format, Outcome, Root, invoker, output};
+use super::{Format, Outcome, Root, output};
 use crate::clock::HostClock;
 use crate::containers::docker::DockerEngine;
 use crate::diagnostics::Exit;
@@ -26,10 +26,10 @@ pub(super) struct Check {
 }
 
 pub(super) async fn run(arguments: &Check, root: &Root) -> Outcome {
-    let (project, host) = (invoker::project(root.path()), Host::observe());
+    let (project, host) = (root.project(), Host::observe());
     let facts = Facts {
         project: &project,
-        groups: invoker::groups(),
+        groups: groups(),
         clock: &HostClock,
         boot_id: &host.boot_id,
     };
@@ -44,6 +44,15 @@ pub(super) async fn run(arguments: &Check, root: &Root) -> Outcome {
     } else {
         Exit::EnvironmentNotReady
     })
+}
+
+/// The invoking user's supplementary groups.
+fn groups() -> Vec<u32> {
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    groups
+        .into_iter()
+        .map(rustix::process::Gid::as_raw)
+        .collect()
 }
 
 fn text(lines: &[CheckLine], ready: bool) -> String {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Format, Outcome, Root, invoker, output};
+use super::{Format, Outcome, Root, output};
 use crate::containers::docker::DockerEngine;
 use crate::diagnostics::{Exit, Failure};
 use crate::runner::images::{Freshness, ImageState, ImagesError, build, state};
@@ -44,7 +44,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(command: Command, root: &Root) -> Outcome {
-    let project = invoker::project(root.path());
+    let project = root.project();
     match command {
         Command::Build { backends, quiet } => {
             for backend in chosen(&project, &backends)? {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Format, Outcome, Root, invoker, output};
+use super::{Format, Outcome, Root, output};
 use crate::diagnostics::Exit;
 use crate::runner::setup::{Done, measuring_user, set_up};
 
@@ -23,7 +23,7 @@ pub(super) struct Init {
 }
 
 pub(super) fn run(arguments: &Init, root: &Root) -> Outcome {
-    let project = invoker::project(root.path());
+    let project = root.project();
     let user = measuring_user(project.uid, project.gid, &project.environment);
     let done = set_up(root.path(), user, arguments.allow_root)?;
     match arguments.format {

@@ -9,7 +9,6 @@ mod completions;
 mod error;
 mod images;
 mod init;
-mod invoker;
 mod manifest;
 mod output;
 mod root;
