@@ -1,4 +1,5 @@
 //! The journal on disk: every cut is survived, every edit is found, one process holds it.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use camino::Utf8PathBuf;
 use lemctl::clock::HostClock;

@@ -1,5 +1,6 @@
 //! The state machine: whatever fails and wherever it is cut, replay gives the same state, conditions hold
 //! before a measurement, and every run ends with one verdict.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[path = "support/campaigns.rs"]
 mod campaigns;

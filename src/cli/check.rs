@@ -29,7 +29,7 @@ pub(super) async fn run(arguments: &Check, root: &Root) -> Outcome {
     let (project, host) = (root.project(), Host::observe());
     let facts = Facts {
         project: &project,
-        groups: groups(),
+        groups: super::root::groups(),
         clock: &HostClock,
         boot_id: &host.boot_id,
     };
@@ -44,15 +44,6 @@ pub(super) async fn run(arguments: &Check, root: &Root) -> Outcome {
     } else {
         Exit::EnvironmentNotReady
     })
-}
-
-/// The invoking user's supplementary groups.
-fn groups() -> Vec<u32> {
-    let groups = rustix::process::getgroups().unwrap_or_default();
-    groups
-        .into_iter()
-        .map(rustix::process::Gid::as_raw)
-        .collect()
 }
 
 fn text(lines: &[CheckLine], ready: bool) -> String {

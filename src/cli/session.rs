@@ -18,6 +18,7 @@ use crate::manifest::verify;
 use crate::plan::Plan;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
+use crate::runner::prerequisites::{self, Status};
 use crate::runner::project::Project;
 use crate::runner::{Ended, Identity, Opened, Runner, Setting, StopSignal, Stopper};
 
@@ -89,26 +90,30 @@ pub(super) async fn prepare(
     Ok((setting, stopper))
 }
 
-/// Whose containers and files: the invoking user's, or nobody's.
+/// Whose containers and files: the invoking user's, by the rule that `check` shows.
 fn identity(project: &Project) -> Result<Identity, Failure> {
-    let env_file = project.env_file()?.unwrap_or_default();
-    let (uid, gid) = (project.uid, project.gid);
-    let variables = compose::variables(&env_file, project.environment.clone(), uid, gid);
-    let text = |name: &str| variables.get(name).cloned().unwrap_or_default();
-    let (puid, pgid) = (text("PUID"), text("PGID"));
-    if puid != uid.to_string() || pgid != gid.to_string() {
-        return Err(CliError::ForeignIdentity {
-            puid,
-            pgid,
-            uid,
-            gid,
+    let line = prerequisites::user(project, &super::root::groups());
+    if line.status == Status::Fail {
+        return Err(CliError::WrongUser {
+            detail: line.detail,
+            fix: line.fix.unwrap_or_default(),
         }
         .into());
     }
-    if uid == 0 && !project.root_is_allowed(&env_file) {
-        return Err(CliError::RootRefused.into());
-    }
-    Ok(Identity { uid, gid })
+    let env_file = project.env_file()?.unwrap_or_default();
+    let (uid, gid) = (project.uid, project.gid);
+    let variables = compose::variables(&env_file, project.environment.clone(), uid, gid);
+    // The rule has seen that they are numbers.
+    let id = |name: &str, own: u32| {
+        variables
+            .get(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(own)
+    };
+    Ok(Identity {
+        uid: id("PUID", uid),
+        gid: id("PGID", gid),
+    })
 }
 
 /// Runs a session to its end and tells of it.

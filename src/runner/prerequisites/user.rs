@@ -8,7 +8,7 @@ use crate::runner::project::{Project, ProjectError};
 const NAME: &str = ".env";
 
 /// PUID and PGID against the invoking user. Without them lemctl fills in; Compose by hand would not.
-pub(super) fn env_file(project: &Project, groups: &[u32]) -> CheckLine {
+pub fn user(project: &Project, groups: &[u32]) -> CheckLine {
     let env = match project.env_file() {
         Ok(env) => env,
         Err(ProjectError::Compose(report)) => {
