@@ -1,6 +1,6 @@
 //! What events do to the state, once the transition has found that they may happen.
 
-use super::{BackendState, Container, Ended, RunStatus, State};
+use super::{BackendState, Container, Ended, IllegalEvent, RunStatus, State};
 use crate::execution::{Blame, Cause, Figures, ResultFile, Verdict};
 use crate::plan::Step;
 
@@ -57,9 +57,39 @@ impl State {
             self.tally.due += 1;
             self.backend_of(index).due += 1;
             self.cursor = self.cursor.min(index);
-            self.refused.remove(&self.plan.runs[index].experiment);
+            let experiment = self.plan.experiment_of(index).hash;
+            self.refused.remove(&experiment);
             let key = self.plan.experiment_of(index).engine_key;
             self.refused_keys.remove(&key);
+        }
+    }
+
+    /// Forgets the result of an attempt; if it is the one that stands, the run is due again.
+    pub(super) fn lose_result(&mut self, index: usize, attempt: u32) -> Result<(), IllegalEvent> {
+        let place = (attempt as usize).checked_sub(1);
+        let ended = place.and_then(|place| self.runs[index].attempts.get_mut(place));
+        let Some(Some(Ended::With(_, result @ Some(_)))) = ended else {
+            return Err(IllegalEvent {
+                event: "result_lost",
+                why: format!("attempt {attempt} has no result"),
+            });
+        };
+        let lost = result.take();
+        let stands = matches!(
+            &self.runs[index].status,
+            RunStatus::Ended { result, .. } if *result == lost
+        );
+        if stands {
+            self.reopen(index);
+        }
+        Ok(())
+    }
+
+    /// The user let differences pass: what was ensured of the images may be what differs.
+    pub(super) fn take_override(&mut self, differences: &[String]) {
+        self.overrides.extend_from_slice(differences);
+        for backend in self.backends.values_mut() {
+            backend.image = false;
         }
     }
 
@@ -135,7 +165,10 @@ impl State {
                 load: None,
                 ..
             } => {
-                self.backend(backend).down = Some((id.to_owned(), cause.clone()));
+                // What a failed start left is removed; what runs is stopped before it is tried again.
+                if !cause.is_outage() {
+                    self.backend(backend).down = Some((id.to_owned(), cause.clone()));
+                }
             }
             Step::Baseline {
                 load: Some(load), ..

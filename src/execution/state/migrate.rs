@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{RunStatus, State};
-use crate::execution::Verdict;
+use crate::execution::Attempt;
 use crate::plan::Plan;
 use crate::units::Digest;
 
@@ -18,10 +18,8 @@ pub struct Retired {
     pub run: String,
     /// Hash of its experiment.
     pub experiment_hash: Digest,
-    /// How often it was tried.
-    pub attempts: usize,
-    /// Its last verdict.
-    pub verdict: Option<Verdict>,
+    /// Every attempt at it, in order.
+    pub attempts: Vec<Attempt>,
 }
 
 impl State {
@@ -39,34 +37,33 @@ impl State {
             .enumerate()
             .map(|(index, run)| ((plan.experiments[run.experiment].hash, run.cycle), index))
             .collect();
-        next.retired = std::mem::take(&mut self.retired);
+        let mut known = std::mem::take(&mut self.retired);
         for (old, state) in self.runs.into_iter().enumerate() {
             let run = &self.plan.runs[old];
-            let experiment = &self.plan.experiments[run.experiment];
-            match places.get(&(experiment.hash, run.cycle)) {
-                Some(&index) => {
-                    next.runs[index].attempts = state.attempts;
-                    if let RunStatus::Ended {
-                        verdict,
-                        result,
-                        figures,
-                    } = state.status
-                    {
-                        next.settle(index, verdict, result, figures);
-                    }
-                }
-                None if !state.attempts.is_empty() => next.retired.push(Retired {
-                    run: run.id.clone(),
-                    experiment_hash: experiment.hash,
-                    attempts: state.attempts.len(),
-                    verdict: match state.status {
-                        RunStatus::Ended { verdict, .. } => Some(verdict),
-                        RunStatus::Due | RunStatus::Running => None,
-                    },
-                }),
-                None => {}
+            let hash = self.plan.experiments[run.experiment].hash;
+            if !state.attempts.is_empty() || state.status != RunStatus::Due {
+                known.insert((hash, run.cycle), (run.id.clone(), state));
             }
         }
+        // A run that an earlier edit retired comes back with its attempts.
+        for (key, (id, state)) in known {
+            let Some(&index) = places.get(&key) else {
+                next.retired.insert(key, (id, state));
+                continue;
+            };
+            next.runs[index].attempts = state.attempts;
+            if let RunStatus::Ended {
+                verdict,
+                result,
+                figures,
+            } = state.status
+            {
+                next.settle(index, verdict, result, figures);
+            }
+        }
+        next.refused = self.refused;
+        next.refused_keys = self.refused_keys;
+        next.overrides = self.overrides;
         next.fingerprint = self.fingerprint;
         next.session = self.session;
         next.in_session = self.in_session;

@@ -8,7 +8,7 @@ mod transition;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Cause, Figures, Fingerprint, ResultFile, Verdict};
+use super::{Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
 use crate::plan::{Plan, Step};
 use crate::units::Digest;
 
@@ -45,6 +45,21 @@ pub(in crate::execution) enum Ended {
 struct RunState {
     status: RunStatus,
     attempts: Vec<Option<Ended>>,
+}
+
+impl RunState {
+    fn history(&self) -> impl Iterator<Item = Attempt> {
+        self.attempts.iter().map(|ended| match ended {
+            Some(Ended::With(verdict, result)) => Attempt {
+                verdict: Some(verdict.clone()),
+                result: result.clone(),
+            },
+            Some(Ended::Interrupted) | None => Attempt {
+                verdict: None,
+                result: None,
+            },
+        })
+    }
 }
 
 /// How many runs stand where.
@@ -110,14 +125,15 @@ pub struct State {
     sealed: Option<Digest>,
     previous_seal: Option<Digest>,
     images: BTreeMap<String, serde_json::Value>,
-    retired: Vec<Retired>,
+    retired: BTreeMap<(Digest, u32), (String, RunState)>,
+    overrides: Vec<String>,
     pub(in crate::execution) backends: HashMap<String, BackendState>,
     pub(in crate::execution) loaded: Option<usize>,
     pub(in crate::execution) resident_baseline: bool,
     pub(in crate::execution) load_failures: HashMap<usize, Cause>,
     /// Engine keys and experiments whose config was refused, with the id that showed it.
     pub(in crate::execution) refused_keys: HashMap<Digest, (String, Cause)>,
-    pub(in crate::execution) refused: HashMap<usize, (String, Cause)>,
+    pub(in crate::execution) refused: HashMap<Digest, (String, Cause)>,
     environment_failures: u32,
     pub(in crate::execution) breaker: Option<Cause>,
     pub(in crate::execution) stopping: Option<String>,
@@ -178,7 +194,8 @@ impl State {
             sealed: None,
             previous_seal: None,
             images: BTreeMap::new(),
-            retired: Vec::new(),
+            retired: BTreeMap::new(),
+            overrides: Vec::new(),
             backends,
             loaded: None,
             resident_baseline: false,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ended, Retired, RunStatus, State, Tally};
-use crate::execution::{Cause, Fingerprint, ResultFile, Verdict};
+use super::{Retired, RunStatus, State, Tally};
+use crate::execution::{Attempt, Cause, Fingerprint};
 use crate::plan::Plan;
 use crate::units::Digest;
 
@@ -38,15 +38,9 @@ impl State {
         u32::try_from(self.runs[run].attempts.len()).unwrap_or(u32::MAX)
     }
 
-    /// How each attempt ended: its verdict, or none if it was interrupted or is running.
-    pub fn history(
-        &self,
-        run: usize,
-    ) -> impl Iterator<Item = Option<(&Verdict, Option<&ResultFile>)>> {
-        self.runs[run].attempts.iter().map(|ended| match ended {
-            Some(Ended::With(verdict, result)) => Some((verdict, result.as_ref())),
-            Some(Ended::Interrupted) | None => None,
-        })
+    /// Every attempt at a run, in order.
+    pub fn history(&self, run: usize) -> impl Iterator<Item = Attempt> {
+        self.runs[run].history()
     }
 
     /// How many runs stand where.
@@ -93,8 +87,21 @@ impl State {
 
     /// Runs that edits of the campaign retired.
     #[must_use]
-    pub fn retired(&self) -> &[Retired] {
-        &self.retired
+    pub fn retired(&self) -> Vec<Retired> {
+        self.retired
+            .iter()
+            .map(|((experiment_hash, _), (run, state))| Retired {
+                run: run.clone(),
+                experiment_hash: *experiment_hash,
+                attempts: state.history().collect(),
+            })
+            .collect()
+    }
+
+    /// Differences of the environment that the user let pass.
+    #[must_use]
+    pub fn overrides(&self) -> &[String] {
+        &self.overrides
     }
 
     /// SHA-256 of the manifest, if sealed.

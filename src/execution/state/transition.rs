@@ -62,7 +62,7 @@ impl State {
                 self.fingerprint = Some(fingerprint.clone());
                 self.unseal();
             }
-            Event::OverrideAccepted { .. } => {}
+            Event::OverrideAccepted { differences } => self.take_override(differences),
             Event::StepStarted { step } => {
                 self.in_session("step_started")?;
                 self.step("step_started", step)?;
@@ -113,7 +113,7 @@ impl State {
                 if let Verdict::Failed { cause } = verdict
                     && cause.blame == Blame::Config
                 {
-                    let experiment = self.plan.runs[index].experiment;
+                    let experiment = self.plan.experiment_of(index).hash;
                     self.refused
                         .entry(experiment)
                         .or_insert_with(|| (run.clone(), cause.clone()));
@@ -141,15 +141,28 @@ impl State {
                     Figures::new(),
                 );
             }
-            Event::ResultLost { run, .. } => {
+            Event::ResultLost { run, attempt, .. } => {
                 let index = self.run("result_lost", run)?;
-                self.reopen(index);
+                self.require(
+                    self.running != Some(index),
+                    "result_lost",
+                    "the run is being measured",
+                )?;
+                self.lose_result(index, *attempt)?;
+                self.unseal();
             }
             Event::RunsReopened { runs } => {
                 let indices: Vec<usize> = runs
                     .iter()
                     .map(|run| self.run("runs_reopened", run))
                     .collect::<Result<_, _>>()?;
+                let ended =
+                    |index: &usize| matches!(self.runs[*index].status, RunStatus::Ended { .. });
+                self.require(
+                    indices.iter().all(ended),
+                    "runs_reopened",
+                    "a run among them has no verdict",
+                )?;
                 for index in indices {
                     self.reopen(index);
                 }
