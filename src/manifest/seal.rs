@@ -38,7 +38,9 @@ pub enum SealError {
     #[error("{path} is not the file that the journal cites")]
     #[diagnostic(
         code(manifest::altered),
-        help("restore it from a copy, or measure its run again: lemctl campaign resume")
+        help(
+            "restore it from a copy, or measure its run again: lemctl campaign resume --retry lost"
+        )
     )]
     Altered {
         /// The file.
