@@ -10,6 +10,11 @@ mod fake_worker;
 #[path = "support/stage.rs"]
 mod stage;
 
+#[path = "runner/crash.rs"]
+mod crash;
+#[path = "runner/engine.rs"]
+mod engine;
+
 use stage::{EIGHT, Stage};
 
 #[tokio::test(start_paused = true)]

@@ -105,10 +105,13 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
-    /// A kept result no longer hashes right: the run is due again.
+    /// A kept result is gone or no longer hashes right: its attempt has none any more, and the run is
+    /// due again if it was the one that stood.
     ResultLost {
         /// The run.
         run: String,
+        /// The attempt's number.
+        attempt: u32,
         /// What was found.
         reason: String,
     },

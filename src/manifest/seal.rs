@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::diagnostics::{Exit, Fault};
 use crate::energy::Summary;
 use crate::execution::{Event, ResultFile, RunStatus, State, Verdict};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Head, Journal, JournalError};
 use crate::store::{Folders, StoreError, read_bounded, sync_folder, write_durable};
 use crate::units::Digest;
 
@@ -79,7 +79,7 @@ pub fn seal(
     journal: &mut Journal,
     clock: &dyn Clock,
 ) -> Result<Manifest, SealError> {
-    let mut files = cited_files(folders, state)?;
+    let files = cited_files(folders, state)?;
     let manifest = summarise(campaign, state, journal)?;
     let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
         action: "encode",
@@ -97,17 +97,60 @@ pub fn seal(
     state.apply(&event).map_err(|_| SealError::Incomplete {
         what: "end of its last session",
     })?;
+    write_sums(folders, manifest_sha256, files)?;
+    Ok(manifest)
+}
+
+/// Writes the list of hashes if a crash came between the seal's event and it; gives whether it did.
+///
+/// # Errors
+/// [`SealError::Altered`] if a file is no longer the one that was sealed, or what the file system said.
+pub fn mend(folders: &Folders, state: &State) -> Result<bool, SealError> {
+    let target = folders.manifests();
+    let Some(sealed) = state.sealed() else {
+        return Ok(false);
+    };
+    if target.join(SUMS_FILE).exists() {
+        return Ok(false);
+    }
+    let path = target.join(MANIFEST_FILE);
+    if Digest::of(&read_bounded(&path, MAX_FILE_BYTES)?) != sealed {
+        return Err(SealError::Altered { path });
+    }
+    write_sums(folders, sealed, cited_files(folders, state)?)?;
+    Ok(true)
+}
+
+/// Where the journal stood when the manifest that lies there was written, if one does.
+#[must_use]
+pub fn sealed_head(folders: &Folders) -> Option<Head> {
+    /// The one field of the manifest that is wanted.
+    #[derive(serde::Deserialize)]
+    struct Part {
+        journal: Head,
+    }
+    let path = folders.manifests().join(MANIFEST_FILE);
+    let bytes = read_bounded(&path, MAX_FILE_BYTES).ok()?;
+    let part: Part = serde_json::from_slice(&bytes).ok()?;
+    Some(part.journal)
+}
+
+/// Lists the sealed journal with the other files.
+fn write_sums(
+    folders: &Folders,
+    manifest: Digest,
+    mut files: BTreeMap<String, Digest>,
+) -> Result<(), SealError> {
+    let target = folders.manifests();
     let journal_file = folders.results().join(sums::journal_path());
     files.insert(
         sums::journal_path(),
         Digest::of(&read_bounded(&journal_file, MAX_FILE_BYTES)?),
     );
-    write_durable(
-        &target.join(SUMS_FILE),
-        sums::render(folders, manifest_sha256, &files).as_bytes(),
-    )?;
+    let text = sums::render(folders, manifest, &files);
+    write_durable(&target.join(SUMS_FILE), text.as_bytes())?;
     sync_folder(&target)?;
-    Ok(manifest)
+    Ok(())
 }
 
 /// Every file below the results folder that the journal cites, with its hash, checked.

@@ -116,6 +116,6 @@ pub struct RunEntry {
 pub struct Attempt {
     /// Its verdict; none if it was interrupted.
     pub verdict: Option<Verdict>,
-    /// Its result.
+    /// Its result. An accepted or rejected attempt without one has lost it since.
     pub result: Option<ResultFile>,
 }

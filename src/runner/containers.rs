@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::live::{self, Live};
 use super::session::{Identity, Runner, Running};
-use super::{agent, session};
+use super::{agent, reconcile, session};
 use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use crate::execution::{Blame, Cause, Event};
 use crate::units::Digest;
@@ -74,10 +74,7 @@ impl<E: ContainerEngine> Runner<E> {
         let Identity { uid, gid } = self.setting.identity;
         let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
         if let Some(old) = self.containers.remove(backend) {
-            self.lease.release(&old.live.control);
-            self.setting
-                .engine
-                .remove(&old.id)
+            self.remove(backend, old)
                 .await
                 .map_err(|error| engine_cause(&error))?;
         }
@@ -202,12 +199,9 @@ impl<E: ContainerEngine> Runner<E> {
         let Some(running) = self.containers.remove(backend) else {
             return Ok(Value::Null);
         };
-        self.lease.release(&running.live.control);
-        let engine = &self.setting.engine;
         // A container that will not stop is removed by force; only that must work.
-        let _ = engine.stop(&running.id, STOP_GRACE).await;
-        engine
-            .remove(&running.id)
+        let _ = self.setting.engine.stop(&running.id, STOP_GRACE).await;
+        self.remove(backend, running)
             .await
             .map_err(|error| engine_cause(&error))?;
         live::remove(&self.opened.folders.live().join(backend))
@@ -245,18 +239,51 @@ impl<E: ContainerEngine> Runner<E> {
     ) -> Result<(), super::RunnerError> {
         self.engine = None;
         if let Some(running) = self.containers.remove(backend) {
-            self.lease.release(&running.live.control);
-            if let Err(error) = self.setting.engine.remove(&running.id).await {
-                self.warn(format!(
-                    "container {} could not be removed: {error}",
-                    running.id
-                ));
+            let id = running.id.clone();
+            if let Err(error) = self.remove(backend, running).await {
+                self.warn(format!("container {id} could not be removed yet: {error}"));
             }
         }
         self.record(Event::ContainerLost {
             backend: backend.to_owned(),
             reason: reason.to_owned(),
         })
+    }
+
+    /// Removes a container. One that the Engine does not remove is kept, to be tried again before the
+    /// backend's next one is made and at the session's end.
+    async fn remove(&mut self, backend: &str, running: Running) -> Result<(), EngineError> {
+        self.lease.release(&running.live.control);
+        let removed = self.setting.engine.remove(&running.id).await;
+        if removed.is_err() {
+            self.containers.insert(backend.to_owned(), running);
+        }
+        removed
+    }
+
+    /// At the session's end, removes what could not be removed before, and what the Engine made though
+    /// it answered with an error.
+    pub(super) async fn clear_away(&mut self) {
+        self.engine = None;
+        for (backend, running) in std::mem::take(&mut self.containers) {
+            let _ = self.remove(&backend, running).await;
+        }
+        let folders = self.opened.folders.clone();
+        let left = match reconcile::left_over(&self.setting.engine, &folders).await {
+            Ok(left) => left,
+            Err(error) => {
+                self.warn(format!("the Engine does not say whether containers are left ({error}): lemctl campaign down"));
+                return;
+            }
+        };
+        for container in left {
+            if let Err(error) = self.setting.engine.remove(&container.id).await {
+                let name = container.name;
+                self.warn(format!(
+                    "container {name} is left ({error}): lemctl campaign down"
+                ));
+            }
+        }
     }
 
     /// Whether the backend's container still runs.

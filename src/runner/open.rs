@@ -9,9 +9,9 @@ use super::RunnerError;
 use crate::campaign::{self, Campaign, Expansion, PromptSource};
 use crate::catalogue::{Catalogue, Catalogues};
 use crate::clock::Clock;
-use crate::execution::{Event, Fingerprint, RunStatus, State, Verdict};
-use crate::journal::{Journal, Lock, Replayed, replay};
-use crate::manifest::check_result;
+use crate::execution::{Event, Fingerprint, State};
+use crate::journal::{Journal, JournalError, Lock, Replayed, replay};
+use crate::manifest::{check_result, sealed_head};
 use crate::plan::Plan;
 use crate::store::{Folders, Inputs, StoreError, sync_folder};
 use crate::units::Digest;
@@ -138,34 +138,40 @@ impl Opened {
         Ok(self)
     }
 
-    /// Looks at the results of all accepted and rejected runs; those that are no longer what the
-    /// journal cites are due again. Gives one sentence for each.
+    /// Looks at the results of all attempts. One that is no longer what the journal cites is journaled
+    /// as lost; if it was the one that stood, its run is due again. Gives one sentence for each.
     ///
     /// # Errors
     /// If the journal cannot be written.
     pub fn recheck(&mut self, clock: &dyn Clock) -> Result<Vec<String>, RunnerError> {
-        let mut lost = Vec::new();
+        let mut sentences = Vec::new();
         for run in 0..self.planned.plan.runs.len() {
-            let RunStatus::Ended {
-                verdict: Verdict::Accepted | Verdict::Rejected { .. },
-                result,
-                ..
-            } = self.state.status(run)
-            else {
-                continue;
-            };
-            let Some(Err(error)) = result
-                .as_ref()
-                .map(|cited| check_result(&self.folders, cited))
-            else {
-                continue;
-            };
-            let id = self.planned.plan.runs[run].id.clone();
-            let reason = error.to_string();
-            lost.push(format!("{id} is due again: {reason}"));
-            self.record(&Event::ResultLost { run: id, reason }, clock)?;
+            let lost: Vec<(u32, String)> = (1..)
+                .zip(self.state.history(run))
+                .filter_map(|(attempt, ended)| {
+                    let error = check_result(&self.folders, ended?.1?).err()?;
+                    Some((attempt, error.to_string()))
+                })
+                .collect();
+            for (attempt, reason) in lost {
+                let id = self.planned.plan.runs[run].id.clone();
+                let again = if attempt == self.state.attempts(run) {
+                    format!("{id} is due again")
+                } else {
+                    format!(
+                        "attempt {attempt} at {id}, which a later one replaced, has lost its result"
+                    )
+                };
+                sentences.push(format!("{again}: {reason}"));
+                let event = Event::ResultLost {
+                    run: id,
+                    attempt,
+                    reason,
+                };
+                self.record(&event, clock)?;
+            }
         }
-        Ok(lost)
+        Ok(sentences)
     }
 }
 
@@ -257,6 +263,7 @@ pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerE
         return Err(trouble);
     }
     let replayed = outcome?;
+    short_tail(folders, &replayed)?;
     let (planned, state) = current.ok_or_else(|| RunnerError::Conflict {
         what: format!(
             "{} holds no event",
@@ -268,6 +275,29 @@ pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerE
         ),
     })?;
     Ok((planned, state, replayed))
+}
+
+/// A manifest counts the journal's events: fewer of them than it counts are damage, torn line or not.
+fn short_tail(folders: &Folders, replayed: &Replayed) -> Result<(), JournalError> {
+    let Some(sealed) = sealed_head(folders) else {
+        return Ok(());
+    };
+    let head = replayed.head;
+    let what = if head.events < sealed.events {
+        format!(
+            "{} events are there, the manifest counts {}: the end is missing",
+            head.events, sealed.events
+        )
+    } else if head.events == sealed.events && head.sha256 != sealed.sha256 {
+        "it is not the line that the manifest cites as the last".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(JournalError::Damaged {
+        path: folders.results().join(crate::journal::FILE),
+        line: head.events,
+        what,
+    })
 }
 
 /// Plans a campaign from its kept inputs.

@@ -155,7 +155,7 @@ impl<E: ContainerEngine> Runner<E> {
                 Decision::Step(step) => self.step(&step).await?,
             }
         }
-        self.finish()
+        self.finish().await
     }
 
     async fn begin(&mut self) -> Result<(), RunnerError> {
@@ -234,7 +234,8 @@ impl<E: ContainerEngine> Runner<E> {
             .execution
             .breaker
             .consecutive_failures;
-        if opens_breaker(cause, self.opened.state.environment_failures(), limit) {
+        let open = self.opened.state.breaker().is_some();
+        if !open && opens_breaker(cause, self.opened.state.environment_failures(), limit) {
             self.record(Event::BreakerOpened {
                 cause: cause.clone(),
             })?;
@@ -242,7 +243,8 @@ impl<E: ContainerEngine> Runner<E> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<Ended, RunnerError> {
+    async fn finish(&mut self) -> Result<Ended, RunnerError> {
+        self.clear_away().await;
         let stopped = self.opened.state.stopping().map(str::to_owned);
         let breaker = self.opened.state.breaker().cloned();
         self.record(Event::SessionEnded {})?;
@@ -277,11 +279,7 @@ impl<E: ContainerEngine> Runner<E> {
     /// Takes down what stands, after an error that ends the session. What fails here is left to the
     /// lease and to `lemctl campaign down`.
     async fn abandon(&mut self) {
-        self.engine = None;
-        for running in std::mem::take(&mut self.containers).into_values() {
-            self.lease.release(&running.live.control);
-            let _ = self.setting.engine.remove(&running.id).await;
-        }
+        self.clear_away().await;
         let _ = live::remove(&self.opened.folders.live());
     }
 

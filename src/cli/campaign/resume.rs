@@ -9,6 +9,7 @@ use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::Failure;
 use crate::execution::{Event, RunStatus, State, Verdict};
+use crate::manifest::mend;
 use crate::runner::{self, Changes, Opened, Planned, drift};
 use crate::store::Folders;
 
@@ -100,6 +101,9 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         reopen_runs(&mut opened, retry)?;
     }
     if opened.state.sealed().is_some() {
+        if mend(&opened.folders, &opened.state)? {
+            output::note("the last session died while it sealed: SHA256SUMS was written now");
+        }
         output::text(&format!(
             "campaign {} ({}) is finished and sealed; --retry does runs of it again",
             opened.folders.campaign, opened.folders.id

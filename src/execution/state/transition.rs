@@ -141,14 +141,19 @@ impl State {
                     Figures::new(),
                 );
             }
-            Event::ResultLost { run, .. } => {
-                let index = self.run("result_lost", run)?;
-                self.reopen(index);
-            }
+            Event::ResultLost { run, attempt, .. } => self.result_lost(run, *attempt)?,
             Event::RunsReopened { runs } => {
                 let indices: Vec<usize> = runs
                     .iter()
-                    .map(|run| self.run("runs_reopened", run))
+                    .map(|run| {
+                        let index = self.run("runs_reopened", run)?;
+                        self.require(
+                            self.running != Some(index),
+                            "runs_reopened",
+                            &format!("{run} is running"),
+                        )?;
+                        Ok(index)
+                    })
                     .collect::<Result<_, _>>()?;
                 for index in indices {
                     self.reopen(index);
@@ -235,6 +240,27 @@ impl State {
         self.runs[index].status = RunStatus::Running;
         self.runs[index].attempts.push(None);
         self.running = Some(index);
+        Ok(())
+    }
+
+    fn result_lost(&mut self, run: &str, attempt: u32) -> Result<(), IllegalEvent> {
+        let index = self.run("result_lost", run)?;
+        let attempts = &mut self.runs[index].attempts;
+        let latest = attempts.len() == attempt as usize;
+        let ended = (attempt as usize)
+            .checked_sub(1)
+            .and_then(|place| attempts.get_mut(place));
+        let Some(Some(Ended::With(_, result @ Some(_)))) = ended else {
+            return Err(IllegalEvent {
+                event: "result_lost",
+                why: format!("attempt {attempt} at {run} has no result"),
+            });
+        };
+        *result = None;
+        if latest {
+            self.reopen(index);
+        }
+        self.unseal();
         Ok(())
     }
 }
