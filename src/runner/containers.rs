@@ -278,6 +278,33 @@ impl<E: ContainerEngine> Runner<E> {
         })
     }
 
+    /// At the session's end: removes what could not be removed before, and what the Engine made though it
+    /// answered with an error.
+    pub(super) async fn clear_away(&mut self) {
+        self.engine = None;
+        for running in std::mem::take(&mut self.containers).into_values() {
+            self.lease.release(&running.live.control);
+        }
+        let folders = self.opened.folders.clone();
+        let left = match reconcile::left_over(&self.setting.engine, &folders, None).await {
+            Ok(left) => left,
+            Err(error) => {
+                self.warn(format!(
+                    "the Engine does not say whether containers are left ({error}): lemctl campaign down"
+                ));
+                return;
+            }
+        };
+        for container in left {
+            if let Err(error) = self.setting.engine.remove(&container.id).await {
+                let name = container.name;
+                self.warn(format!(
+                    "container {name} is left ({error}): lemctl campaign down"
+                ));
+            }
+        }
+    }
+
     /// Whether the backend's container still runs.
     pub(super) async fn container_runs(&self, backend: &str) -> bool {
         let Some(running) = self.containers.get(backend) else {

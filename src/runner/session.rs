@@ -264,7 +264,7 @@ impl<E: ContainerEngine> Runner<E> {
 
     /// Opens the breaker if `cause` is one environment failure too many.
     pub(super) fn trip(&mut self, cause: &Cause) -> Result<(), RunnerError> {
-        if self.opened.state.stopping().is_some() {
+        if self.opened.state.stopping().is_some() || self.opened.state.breaker().is_some() {
             return Ok(());
         }
         let limit = self
@@ -283,18 +283,9 @@ impl<E: ContainerEngine> Runner<E> {
     }
 
     async fn finish(&mut self) -> Result<Ended, RunnerError> {
+        self.clear_away().await;
         let stopped = self.opened.state.stopping().map(str::to_owned);
         let breaker = self.opened.state.breaker().cloned();
-        // Nothing should be left; an Engine that did not answer in time may have left something.
-        let folders = self.opened.folders.clone();
-        if let Ok(left) = reconcile::left_over(&self.setting.engine, &folders, None).await {
-            for container in left {
-                if let Err(error) = self.setting.engine.remove(&container.id).await {
-                    let name = container.name;
-                    self.warn(format!("container {name} could not be removed: {error}; lemctl campaign down removes it"));
-                }
-            }
-        }
         self.record(Event::SessionEnded {})?;
         live::remove(&self.opened.folders.live())?;
         let tally = self.opened.state.tally();
@@ -327,11 +318,7 @@ impl<E: ContainerEngine> Runner<E> {
     /// Takes down what stands, after an error that ends the session. What fails here is left to the
     /// lease and to `lemctl campaign down`.
     async fn abandon(&mut self) {
-        self.engine = None;
-        for running in std::mem::take(&mut self.containers).into_values() {
-            self.lease.release(&running.live.control);
-            let _ = self.setting.engine.remove(&running.id).await;
-        }
+        self.clear_away().await;
         let _ = live::remove(&self.opened.folders.live());
     }
 
