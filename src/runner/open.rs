@@ -10,7 +10,7 @@ use crate::campaign::{self, Campaign, Expansion, PromptSource};
 use crate::catalogue::{Catalogue, Catalogues};
 use crate::clock::Clock;
 use crate::execution::{Event, Fingerprint, State};
-use crate::journal::{Journal, Lock, Replayed, replay};
+use crate::journal::{Journal, JournalError, Lock, Replayed, replay};
 use crate::manifest::{MANIFEST_FILE, Manifest, SUMS_FILE, check_result, write_sums};
 use crate::plan::Plan;
 use crate::store::{Folders, Inputs, StoreError, read_bounded, sync_folder};
@@ -217,7 +217,6 @@ pub fn reopen(folders: Folders) -> Result<Opened, RunnerError> {
     let results = folders.results();
     let lock = Lock::take(&results)?;
     let (planned, state, replayed) = replayed(&folders)?;
-    refuse_short_tail(&folders, &replayed)?;
     let journal = Journal::open(&results, lock, &replayed)?;
     if state.sealed().is_some() && !folders.manifests().join(SUMS_FILE).exists() {
         write_sums(&folders, &state)?;
@@ -232,28 +231,27 @@ pub fn reopen(folders: Folders) -> Result<Opened, RunnerError> {
 }
 
 /// A manifest that counts more events than the journal has means that the journal lost its end.
-fn refuse_short_tail(folders: &Folders, replayed: &Replayed) -> Result<(), RunnerError> {
+fn refuse_short_tail(folders: &Folders, replayed: &Replayed) -> Result<(), JournalError> {
     let path = folders.manifests().join(MANIFEST_FILE);
-    let Ok(bytes) = read_bounded(&path, 1 << 30) else {
-        return Ok(());
-    };
+    let bytes = read_bounded(&path, 1 << 30).unwrap_or_default();
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
         return Ok(());
     };
     let (sealed, head) = (manifest.journal, replayed.head);
-    let short = sealed.events > head.events;
-    let other = sealed.events == head.events && sealed.sha256 != head.sha256;
-    if !short && !other {
+    let what = if head.events < sealed.events {
+        format!(
+            "{} events are there, the manifest counts {}: the end is missing",
+            head.events, sealed.events
+        )
+    } else if head.events == sealed.events && head.sha256 != sealed.sha256 {
+        "it is not the line that the manifest cites as the last".to_owned()
+    } else {
         return Ok(());
-    }
-    Err(RunnerError::Conflict {
-        what: format!(
-            "{} ends at event {}, but the manifest was sealed after event {}: its end is missing or another",
-            folders.results().join(crate::journal::FILE),
-            head.events,
-            sealed.events
-        ),
-        fix: "restore the journal from a copy, or start anew: lemctl campaign up".to_owned(),
+    };
+    Err(JournalError::Damaged {
+        path: folders.results().join(crate::journal::FILE),
+        line: head.events,
+        what,
     })
 }
 
@@ -296,6 +294,7 @@ pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerE
         return Err(trouble);
     }
     let replayed = outcome?;
+    refuse_short_tail(folders, &replayed)?;
     let (planned, state) = current.ok_or_else(|| RunnerError::Conflict {
         what: format!(
             "{} holds no event",

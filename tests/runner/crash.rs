@@ -97,12 +97,7 @@ async fn a_crash_between_seal_and_list_of_hashes_is_mended() {
     let text = std::fs::read_to_string(&sums).unwrap();
     std::fs::remove_file(&sums).unwrap();
     assert_ne!(verify(&stage.folders()).findings, []);
-    let opened = reopen(stage.folders()).unwrap();
-    assert!(lemctl::manifest::mend(&opened.folders, &opened.state).unwrap());
-    assert!(
-        !lemctl::manifest::mend(&opened.folders, &opened.state).unwrap(),
-        "once is enough"
-    );
+    reopen(stage.folders()).unwrap();
     assert_eq!(std::fs::read_to_string(&sums).unwrap(), text);
     stage.assert_complete();
 }
