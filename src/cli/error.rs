@@ -125,18 +125,21 @@ pub enum CliError {
         fix: String,
     },
     /// The async runtime does not start.
-    #[error("the runtime does not start: {source}")]
+    #[error("the runtime does not start")]
     #[diagnostic(code(cli::runtime))]
     Runtime {
         /// What the system said.
         source: std::io::Error,
     },
     /// Output could not be written.
-    #[error("cannot write the output: {source}")]
-    #[diagnostic(code(cli::output))]
+    #[error("cannot write the output: {reason}")]
+    #[diagnostic(
+        code(cli::output),
+        help("the output is not whole: make room, or write it elsewhere")
+    )]
     Output {
         /// What the system said.
-        source: std::io::Error,
+        reason: String,
     },
 }
 

@@ -92,7 +92,13 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if wrong { Exit::Usage.code() } else { 0 });
         }
     };
-    let outcome = dispatch(cli);
+    let outcome = dispatch(cli).and_then(|exit| match output::lost() {
+        Some(error) if exit == Exit::Ok => Err(CliError::Output {
+            reason: error.to_string(),
+        }
+        .into()),
+        _ => Ok(exit),
+    });
     match outcome {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {

@@ -1,14 +1,28 @@
 //! Printing. Results go to stdout, errors to stderr.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
 use crate::diagnostics::Failure;
 
-/// Prints text to stdout. A closed pipe (`| head`) ends the output, not the program.
+/// Why stdout did not take everything; told once, at the end.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints text to stdout. A closed pipe (`| head`) ends the output, not the program; what is lost otherwise
+/// (a full disk) is kept for [`lost`].
 pub(super) fn text(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    if let Err(error) = writeln!(io::stdout(), "{text}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Whether stdout lost something that nobody closed it against: the output must not pass for whole.
+pub(super) fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// Prints a value as indented JSON.
@@ -21,7 +35,7 @@ pub(super) fn json(value: &impl Serialize) {
 
 /// Prints a remark to stderr.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Prints an error to stderr.
@@ -31,11 +45,11 @@ pub(super) fn error(failure: &Failure) {
 
 /// Asks a yes-or-no question on the terminal; none if there is nobody to ask.
 pub(super) fn ask(question: &str) -> Option<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return None;
     }
-    let _ = write!(std::io::stderr(), "{question} [y/N] ");
+    let _ = write!(io::stderr(), "{question} [y/N] ");
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).ok()?;
+    io::stdin().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -50,15 +50,65 @@ impl fmt::Display for Failure {
         if let Some(code) = self.0.code() {
             write!(f, "[{code}]")?;
         }
-        write!(f, ": {}", self.0)?;
+        let mut told = self.0.to_string();
+        write!(f, ": {told}")?;
         let mut source = std::error::Error::source(&*self.0);
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            let text = cause.to_string();
+            // Messages that stand alone elsewhere name their cause already: not twice.
+            if !told.ends_with(&text) {
+                write!(f, ": {text}")?;
+                told = text;
+            }
             source = cause.source();
         }
         if let Some(help) = self.0.help() {
             write!(f, "\n  fix: {help}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("cannot write x: {source}")]
+    #[diagnostic(code(test::cannot_write), help("make room"))]
+    struct Inner {
+        source: std::io::Error,
+    }
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("the campaign stopped")]
+    #[diagnostic(code(test::stopped), help("make room"))]
+    struct Outer(#[source] Inner);
+
+    impl Fault for Inner {
+        fn exit(&self) -> Exit {
+            Exit::Internal
+        }
+    }
+
+    impl Fault for Outer {
+        fn exit(&self) -> Exit {
+            Exit::Internal
+        }
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let inner = || Inner {
+            source: std::io::Error::other("no room"),
+        };
+        assert_eq!(
+            Failure::from(inner()).to_string(),
+            "error[test::cannot_write]: cannot write x: no room\n  fix: make room"
+        );
+        assert_eq!(
+            Failure::from(Outer(inner())).to_string(),
+            "error[test::stopped]: the campaign stopped: cannot write x: no room\n  fix: make room"
+        );
     }
 }

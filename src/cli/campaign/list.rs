@@ -14,6 +14,9 @@ use crate::store::Folders;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lemctl campaign list\n  lemctl campaign list --format json | jq '.[].id'"
+)]
 pub(in crate::cli) struct List {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
