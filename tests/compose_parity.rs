@@ -9,6 +9,7 @@ mod engine_bench;
 mod fake_engine;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::process::Command;
 
 use bollard::Docker;
@@ -33,6 +34,13 @@ fn compose_command() -> Option<Command> {
         return Some(command);
     }
     works(Command::new("docker-compose").arg("version")).then(|| Command::new("docker-compose"))
+}
+
+/// Straight to the terminal: what a passing test prints is captured and would be lost.
+fn say_skipped() {
+    let line =
+        "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared";
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The text of the file with the test's image in it, and where it lies.
@@ -214,11 +222,9 @@ const OVERLAY: [&str; 2] = ["Config.Labels", "HostConfig.Mounts"];
 const PER_CONTAINER: [&str; 1] = ["Config.Hostname"];
 
 #[tokio::test]
-async fn a_created_container_is_composes_plus_the_overlay() {
+async fn docker_a_created_container_is_composes_plus_the_overlay() {
     let Some(command) = compose_command() else {
-        eprintln!(
-            "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared"
-        );
+        say_skipped();
         return;
     };
     let engine = DockerEngine::connect()
@@ -342,11 +348,9 @@ async fn a_created_container_is_composes_plus_the_overlay() {
 
 /// Stronger still: Compose creates its own container from the same file, and the two are compared.
 #[tokio::test]
-async fn composes_own_container_is_the_same() {
+async fn docker_composes_own_container_is_the_same() {
     let Some(command) = compose_command() else {
-        eprintln!(
-            "SKIPPED: neither `docker compose` nor `docker-compose` is here, so nothing was compared"
-        );
+        say_skipped();
         return;
     };
     let engine = DockerEngine::connect()
@@ -407,7 +411,7 @@ async fn composes_own_container_is_the_same() {
 
 /// What the file promises is what a process finds.
 #[tokio::test]
-async fn a_process_has_no_privileges() {
+async fn docker_a_process_has_no_privileges() {
     let engine = DockerEngine::connect()
         .await
         .expect("these tests need a Docker Engine: make setup");

@@ -204,3 +204,49 @@ async fn an_answer_that_is_no_json_is_no_panic() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_daemon_that_falls_silent_costs_bounded_time() {
+    let daemon = FakeDaemon::start(|request| match request {
+        "GET /version" => route("/version", "27.0.0", 24, 46),
+        _ => (0, String::new()),
+    });
+    let engine = DockerEngine::connect_to(&daemon.socket())
+        .await
+        .expect("connects");
+    tokio::time::pause();
+    let id = ContainerId("x".to_owned());
+    let begun = tokio::time::Instant::now();
+    let silent = engine.list(&[]).await.expect_err("nobody answers");
+    assert!(matches!(silent, EngineError::TimedOut { .. }), "{silent:?}");
+    assert!(
+        begun.elapsed() <= Duration::from_secs(61),
+        "{:?}",
+        begun.elapsed()
+    );
+    for silent in [
+        engine.start(&id).await.err(),
+        engine.inspect(&id).await.err(),
+        engine.exec(&id, &["x".to_owned()]).await.err(),
+        engine.logs(&id, 1).await.err(),
+        engine.image("x").await.err(),
+    ] {
+        assert!(
+            matches!(silent, Some(EngineError::TimedOut { .. })),
+            "{silent:?}"
+        );
+    }
+    // A stop may use up its grace first.
+    let begun = tokio::time::Instant::now();
+    let silent = engine
+        .stop(&id, Duration::from_secs(300))
+        .await
+        .expect_err("nobody answers");
+    assert!(matches!(silent, EngineError::TimedOut { .. }), "{silent:?}");
+    assert!(
+        (300..=361).contains(&begun.elapsed().as_secs()),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_short(silent, "no answer from the Engine", "docker info");
+}

@@ -18,9 +18,15 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd")
+        .expect("Linux has /proc")
+        .count()
+}
+
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "this test times the Engine")]
-async fn a_line_each_way_is_far_cheaper_than_an_exec() {
+async fn docker_a_line_each_way_is_far_cheaper_than_an_exec() {
     let engine = DockerEngine::connect().await;
     let bench = Bench::new(
         engine.expect("these tests need a Docker Engine: make setup"),
@@ -35,7 +41,8 @@ async fn a_line_each_way_is_far_cheaper_than_an_exec() {
     bench.engine.start(&id).await.expect("starts");
 
     let mut execs = Vec::new();
-    for _ in 0..20 {
+    let mut descriptors = 0;
+    for round in 0..20 {
         let begun = Instant::now();
         let mut session = bench
             .engine
@@ -49,6 +56,16 @@ async fn a_line_each_way_is_far_cheaper_than_an_exec() {
             .await
             .expect("answers");
         execs.push(begun.elapsed());
+        drop(session);
+        match round {
+            2 => descriptors = open_descriptors(),
+            19 => assert!(
+                open_descriptors() <= descriptors + 1,
+                "an exec leaves descriptors open: {descriptors} became {}",
+                open_descriptors()
+            ),
+            _ => {}
+        }
     }
 
     let mut session = bench
@@ -86,9 +103,8 @@ async fn a_line_each_way_is_far_cheaper_than_an_exec() {
     }
     bench.clear().await;
     let (line, exec) = (median(lines), median(execs));
-    eprintln!("median of a line each way {line:?}, of an exec {exec:?}");
     assert!(
         line * 10 < exec,
-        "a line takes {line:?}, a whole exec {exec:?}"
+        "median of a line each way {line:?}, of a whole exec {exec:?}"
     );
 }

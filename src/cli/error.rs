@@ -115,30 +115,14 @@ pub enum CliError {
         /// What differs, each by name.
         what: String,
     },
-    /// Containers would run as root.
-    #[error("lemctl runs as root, and so would the containers: refused unless allowed by name")]
-    #[diagnostic(
-        code(cli::root_refused),
-        help("run it as a normal user of group docker, or allow it: lemctl init --allow-root")
-    )]
-    RootRefused,
-    /// `.env` names somebody else.
-    #[error(
-        ".env says PUID={puid} PGID={pgid}, but lemctl runs as {uid}:{gid}: results would not be yours"
-    )]
-    #[diagnostic(
-        code(cli::foreign_identity),
-        help("set PUID={uid} and PGID={gid} in .env, or run lemctl as {puid}")
-    )]
-    ForeignIdentity {
-        /// PUID of `.env`.
-        puid: String,
-        /// PGID of `.env`.
-        pgid: String,
-        /// The user.
-        uid: u32,
-        /// The user's group.
-        gid: u32,
+    /// Containers would run as root, or as somebody else.
+    #[error(".env: {detail}")]
+    #[diagnostic(code(cli::wrong_user), help("{fix}"))]
+    WrongUser {
+        /// What is wrong.
+        detail: String,
+        /// The way out.
+        fix: String,
     },
     /// The async runtime does not start.
     #[error("the runtime does not start: {source}")]
@@ -168,7 +152,7 @@ impl Fault for CliError {
             Self::Unfinished { .. }
             | Self::CampaignChanged { .. }
             | Self::EnvironmentChanged { .. } => Exit::ResumeConflict,
-            Self::RootRefused | Self::ForeignIdentity { .. } => Exit::EnvironmentNotReady,
+            Self::WrongUser { .. } => Exit::EnvironmentNotReady,
             Self::Runtime { .. } | Self::Output { .. } => Exit::Internal,
         }
     }

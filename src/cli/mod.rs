@@ -4,8 +4,11 @@
 //! The only place (with `progress`) that prints, and with `containers::docker` that reads the environment.
 
 mod campaign;
+mod check;
 mod completions;
 mod error;
+mod images;
+mod init;
 mod manifest;
 mod output;
 mod root;
@@ -49,6 +52,13 @@ Exit codes: 0 ok, 2 usage, 3 campaign invalid, 4 environment not ready, 5 runs f
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look whether a campaign could run on this machine.
+    Check(check::Check),
+    /// Write .env (PUID, PGID) and the folders; never overwrites.
+    Init(init::Init),
+    /// Build and look at the images of the backends.
+    #[command(subcommand)]
+    Images(images::Command),
     /// Plan, run and follow campaigns.
     #[command(subcommand)]
     Campaign(campaign::Command),
@@ -100,6 +110,9 @@ fn dispatch(cli: Cli) -> Outcome {
         .map_err(|source| CliError::Runtime { source })?;
     runtime.block_on(async {
         match command {
+            Command::Check(arguments) => check::run(&arguments, &Root::find(root)?).await,
+            Command::Init(arguments) => init::run(&arguments, &Root::find(root)?),
+            Command::Images(command) => images::run(command, &Root::find(root)?).await,
             Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
             Command::Completions(arguments) => Ok(completions::run(&arguments)),

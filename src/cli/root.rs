@@ -147,3 +147,12 @@ fn text(path: &Utf8Path, fix: &str) -> Result<String, CliError> {
         read_bounded(path, MAX_TEXT).map_err(|error| unreadable(error.source.to_string()))?;
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))
 }
+
+/// The invoking user's supplementary groups.
+pub(super) fn groups() -> Vec<u32> {
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    groups
+        .into_iter()
+        .map(rustix::process::Gid::as_raw)
+        .collect()
+}

@@ -18,6 +18,7 @@ use crate::manifest::verify;
 use crate::plan::Plan;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
+use crate::runner::prerequisites::{self, Status};
 use crate::runner::project::Project;
 use crate::runner::{Ended, Identity, Opened, Runner, Setting, StopSignal, Stopper};
 
@@ -89,26 +90,30 @@ pub(super) async fn prepare(
     Ok((setting, stopper))
 }
 
-/// Whose containers and files: the invoking user's, or nobody's.
+/// Whose containers and files: the invoking user's, by the rule that `check` shows.
 fn identity(project: &Project) -> Result<Identity, Failure> {
-    let env_file = project.env_file()?.unwrap_or_default();
-    let (uid, gid) = (project.uid, project.gid);
-    let variables = compose::variables(&env_file, project.environment.clone(), uid, gid);
-    let text = |name: &str| variables.get(name).cloned().unwrap_or_default();
-    let (puid, pgid) = (text("PUID"), text("PGID"));
-    if puid != uid.to_string() || pgid != gid.to_string() {
-        return Err(CliError::ForeignIdentity {
-            puid,
-            pgid,
-            uid,
-            gid,
+    let line = prerequisites::user(project, &super::root::groups());
+    if line.status == Status::Fail {
+        return Err(CliError::WrongUser {
+            detail: line.detail,
+            fix: line.fix.unwrap_or_default(),
         }
         .into());
     }
-    if uid == 0 && !project.root_is_allowed(&env_file) {
-        return Err(CliError::RootRefused.into());
-    }
-    Ok(Identity { uid, gid })
+    let env_file = project.env_file()?.unwrap_or_default();
+    let (uid, gid) = (project.uid, project.gid);
+    let variables = compose::variables(&env_file, project.environment.clone(), uid, gid);
+    // The rule has seen that they are numbers.
+    let id = |name: &str, own: u32| {
+        variables
+            .get(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(own)
+    };
+    Ok(Identity {
+        uid: id("PUID", uid),
+        gid: id("PGID", gid),
+    })
 }
 
 /// Runs a session to its end and tells of it.
@@ -191,21 +196,23 @@ pub(super) fn of_tally(tally: &Tally) -> Exit {
     }
 }
 
-/// Ctrl-C or SIGTERM once: stop in order. Twice: leave now; the lease cleans up.
+/// Ctrl-C, SIGTERM or SIGHUP once: stop in order. Twice: leave now; the lease cleans up.
 async fn listen(stopper: Stopper) {
-    let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    else {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
         return;
     };
     let mut asked = false;
     loop {
         let reason = tokio::select! {
-            heard = tokio::signal::ctrl_c() => match heard {
-                Ok(()) => "Ctrl-C",
-                Err(_) => return,
-            },
+            _ = interrupt.recv() => "Ctrl-C",
             _ = terminate.recv() => "SIGTERM",
+            _ = hangup.recv() => "SIGHUP",
         };
         if asked {
             output::note(

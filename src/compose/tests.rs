@@ -1,3 +1,5 @@
+//! What the Compose subset reads, carries out and refuses.
+
 use std::time::Duration;
 
 use super::*;
@@ -316,4 +318,21 @@ fn the_reference_backend_gives_up_no_privilege() {
     assert_eq!(given_up(|service| service.network_mode = None), 1);
     assert_eq!(given_up(|service| service.ipc = Some("host".into())), 1);
     assert_eq!(given_up(|service| service.pids_limit = Some(-1)), 1);
+}
+
+#[test]
+fn the_subset_is_documented() {
+    let page = include_str!("../../docs/containers.md");
+    let (_, subset) = page
+        .split_once("## The subset of Compose")
+        .expect("the chapter");
+    let (subset, _) = subset.split_once("\n## ").expect("a chapter after it");
+    let missing: Vec<_> = service_reader::SERVICE_KEYS
+        .iter()
+        .filter(|key| !subset.contains(&format!("`{key}`")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/containers.md does not name {missing:?}"
+    );
 }

@@ -37,14 +37,14 @@ pub struct ImageBuild {
     /// Text of the Dockerfile.
     pub dockerfile: String,
     /// The rest of the build context.
-    pub files: Vec<ContextFile>,
+    pub files: Vec<BuildFile>,
     /// Labels of the image, on top of those in the Dockerfile.
     pub labels: BTreeMap<String, String>,
 }
 
 /// One file of a build context.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ContextFile {
+pub struct BuildFile {
     /// Path in the context, relative, without `..`.
     pub path: String,
     /// Its bytes.
@@ -53,8 +53,8 @@ pub struct ContextFile {
     pub executable: bool,
 }
 
-impl std::fmt::Debug for ContextFile {
+impl std::fmt::Debug for BuildFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ContextFile({}, {} bytes)", self.path, self.bytes.len())
+        write!(f, "BuildFile({}, {} bytes)", self.path, self.bytes.len())
     }
 }

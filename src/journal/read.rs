@@ -1,4 +1,4 @@
-//! Replaying.
+//! Replaying: from the file to events, checked line by line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

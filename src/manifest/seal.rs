@@ -8,8 +8,8 @@ use miette::Diagnostic;
 use super::run_result::RunResult;
 use super::sums;
 use super::types::{
-    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest,
-    RunEntry, SUMS_FILE,
+    CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, RunEntry,
+    SUMS_FILE,
 };
 use crate::campaign::Campaign;
 use crate::clock::Clock;
@@ -38,7 +38,9 @@ pub enum SealError {
     #[error("{path} is not the file that the journal cites")]
     #[diagnostic(
         code(manifest::altered),
-        help("restore it from a copy, or measure its run again: lemctl campaign resume")
+        help(
+            "restore it from a copy, or measure its run again: lemctl campaign resume --retry lost"
+        )
     )]
     Altered {
         /// The file.
@@ -79,7 +81,7 @@ pub fn seal(
     journal: &mut Journal,
     clock: &dyn Clock,
 ) -> Result<Manifest, SealError> {
-    let mut files = cited_files(folders, state)?;
+    cited_files(folders, state)?;
     let manifest = summarise(campaign, state, journal)?;
     let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
         action: "encode",
@@ -97,33 +99,43 @@ pub fn seal(
     state.apply(&event).map_err(|_| SealError::Incomplete {
         what: "end of its last session",
     })?;
-    let journal_file = folders.results().join(sums::journal_path());
+    write_sums(folders, state)?;
+    Ok(manifest)
+}
+
+/// Writes SHA256SUMS of a sealed campaign from what its journal cites: part of sealing, and repeated where
+/// a crash came between the seal and the list.
+///
+/// # Errors
+/// If a cited file is not what it was, or the list cannot be written.
+pub fn write_sums(folders: &Folders, state: &State) -> Result<(), SealError> {
+    let manifest = state
+        .sealed()
+        .ok_or(SealError::Incomplete { what: "seal" })?;
+    let mut files = cited_files(folders, state)?;
+    let journal = folders.results().join(sums::journal_path());
     files.insert(
         sums::journal_path(),
-        Digest::of(&read_bounded(&journal_file, MAX_FILE_BYTES)?),
+        Digest::of(&read_bounded(&journal, MAX_FILE_BYTES)?),
     );
+    let target = folders.manifests();
     write_durable(
         &target.join(SUMS_FILE),
-        sums::render(folders, manifest_sha256, &files).as_bytes(),
+        sums::render(folders, manifest, &files).as_bytes(),
     )?;
-    sync_folder(&target)?;
-    Ok(manifest)
+    Ok(sync_folder(&target)?)
 }
 
 /// Every file below the results folder that the journal cites, with its hash, checked.
 fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Digest>, SealError> {
     let results = folders.results();
     let mut files = BTreeMap::new();
-    for run in 0..state.plan().runs.len() {
-        for cited in state
-            .history(run)
-            .flatten()
-            .filter_map(|(_, result)| result)
-        {
-            let record = check_result(folders, cited)?;
-            files.insert(cited.path.clone(), cited.sha256);
-            files.insert(record.0, record.1);
-        }
+    let retired = state.retired().into_iter().flat_map(|run| run.attempts);
+    let runs = (0..state.plan().runs.len()).flat_map(|run| state.history(run));
+    for cited in runs.chain(retired).filter_map(|attempt| attempt.result) {
+        let record = check_result(folders, &cited)?;
+        files.insert(cited.path, cited.sha256);
+        files.insert(record.0, record.1);
     }
     let fingerprint = state
         .fingerprint()
@@ -224,7 +236,8 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
         tally: state.tally(),
         experiments,
         runs,
-        retired: state.retired().to_vec(),
+        retired: state.retired(),
+        overrides: state.overrides().to_vec(),
     })
 }
 
@@ -239,22 +252,12 @@ fn run_entry(state: &State, run: usize) -> Option<RunEntry> {
     else {
         return None;
     };
-    let attempts = state.history(run).map(|ended| match ended {
-        Some((verdict, result)) => Attempt {
-            verdict: Some(verdict.clone()),
-            result: result.cloned(),
-        },
-        None => Attempt {
-            verdict: None,
-            result: None,
-        },
-    });
     Some(RunEntry {
         run: planned.id.clone(),
         experiment: experiment.id.clone(),
         experiment_hash: experiment.hash,
         cycle: planned.cycle,
-        attempts: attempts.collect(),
+        attempts: state.history(run).collect(),
         verdict: verdict.clone(),
         result: result.clone(),
         figures: figures.clone(),

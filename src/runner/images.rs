@@ -10,7 +10,7 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use super::project::{Project, ProjectError, read_text};
-use crate::containers::{ContainerEngine, ContextFile, EngineError, ImageBuild, ImageIdentity};
+use crate::containers::{BuildFile, ContainerEngine, EngineError, ImageBuild, ImageIdentity};
 use crate::diagnostics::{Exit, Fault};
 use crate::store::{StoreError, read_bounded};
 use crate::units::Digest;
@@ -46,6 +46,17 @@ pub enum ImagesError {
         backend: String,
         /// What.
         problem: String,
+    },
+    /// The image that it begins from is not here, and would be pulled.
+    #[error(
+        "images/{backend}/Dockerfile begins FROM {base}, which is not on this machine; lemctl pulls nothing by itself"
+    )]
+    #[diagnostic(code(images::missing_base), help("docker pull {base}"))]
+    MissingBase {
+        /// The backend.
+        backend: String,
+        /// The image it names.
+        base: String,
     },
     /// The backend's description.
     #[error(transparent)]
@@ -136,7 +147,7 @@ fn read_file(
     places: &[Utf8PathBuf],
     backend: &str,
     path: String,
-) -> Result<ContextFile, ImagesError> {
+) -> Result<BuildFile, ImagesError> {
     use std::os::unix::fs::PermissionsExt;
     let found = places
         .iter()
@@ -153,7 +164,7 @@ fn read_file(
         .map_err(StoreError::at("read", &found))?
         .permissions()
         .mode();
-    Ok(ContextFile {
+    Ok(BuildFile {
         path,
         bytes,
         executable: mode & 0o100 != 0,
@@ -202,9 +213,9 @@ fn copied(dockerfile: &str) -> Result<BTreeSet<String>, String> {
 }
 
 /// One digest over the Dockerfile and every file, names and modes included.
-fn digest(dockerfile: &str, files: &[ContextFile]) -> Digest {
+fn digest(dockerfile: &str, files: &[BuildFile]) -> Digest {
     let mut lines = format!("Dockerfile {}\n", Digest::of(dockerfile.as_bytes()));
-    for ContextFile {
+    for BuildFile {
         path,
         bytes,
         executable,
@@ -213,6 +224,55 @@ fn digest(dockerfile: &str, files: &[ContextFile]) -> Digest {
         lines.push_str(&format!("{path} {executable} {}\n", Digest::of(bytes)));
     }
     Digest::of(lines.as_bytes())
+}
+
+/// Builds a backend's image from its sources as they are now.
+///
+/// # Errors
+/// If a source or a base image is missing, or the build fails.
+pub async fn build<E: ContainerEngine>(
+    engine: &E,
+    project: &Project,
+    backend: &str,
+    progress: &mut (dyn FnMut(&str) + Send),
+) -> Result<ImageIdentity, ImagesError> {
+    let build = sources(project, backend)?;
+    for base in bases(&build.dockerfile) {
+        if engine.image(&base).await?.is_none() {
+            return Err(ImagesError::MissingBase {
+                backend: backend.to_owned(),
+                base,
+            });
+        }
+    }
+    Ok(engine.build(&build, progress).await?)
+}
+
+/// The images that a Dockerfile begins from: the Engine would pull what it does not have.
+fn bases(dockerfile: &str) -> BTreeSet<String> {
+    let mut stages = BTreeSet::from(["scratch".to_owned()]);
+    let mut bases = BTreeSet::new();
+    for line in dockerfile.lines() {
+        let words: Vec<&str> = line
+            .split_whitespace()
+            .filter(|word| !word.starts_with("--"))
+            .collect();
+        let [from, base, rest @ ..] = words.as_slice() else {
+            continue;
+        };
+        if !from.eq_ignore_ascii_case("FROM") {
+            continue;
+        }
+        if !stages.contains(*base) {
+            bases.insert((*base).to_owned());
+        }
+        if let [word, stage, ..] = rest
+            && word.eq_ignore_ascii_case("AS")
+        {
+            stages.insert((*stage).to_owned());
+        }
+    }
+    bases
 }
 
 /// How a backend's image stands.
@@ -281,8 +341,17 @@ mod tests {
     }
 
     #[test]
+    fn the_bases_are_found_and_stages_are_none() {
+        let dockerfile = "FROM scratch AS a\nFROM --platform=linux/amd64 vllm/vllm:1 as b\nFROM b\nfrom x@sha256:1\n# FROM y\n";
+        assert_eq!(
+            bases(dockerfile).into_iter().collect::<Vec<_>>(),
+            ["vllm/vllm:1", "x@sha256:1"]
+        );
+    }
+
+    #[test]
     fn the_digest_sees_every_change() {
-        let file = |path: &str, bytes: &[u8], executable| ContextFile {
+        let file = |path: &str, bytes: &[u8], executable| BuildFile {
             path: path.into(),
             bytes: bytes.into(),
             executable,

@@ -67,6 +67,14 @@ impl Lease {
     /// # Errors
     /// If it cannot be written.
     pub fn hold(&self, control: &Utf8Path) -> Result<(), StoreError> {
+        if self.thread.is_none() {
+            let source = std::io::Error::other("the thread that renews leases did not start");
+            return Err(StoreError {
+                action: "renew",
+                path: control.join("lease"),
+                source,
+            });
+        }
         write(control, &*self.clock.0)?;
         if let Ok(mut held) = self.folders.lock() {
             held.push(control.to_owned());
@@ -93,7 +101,10 @@ impl Drop for Lease {
 
 /// Renamed into place, so that a reader sees one deadline or the other. Not synced: after a crash of
 /// the host there is no container left to read it.
-fn write(control: &Utf8Path, clock: &dyn Clock) -> Result<(), StoreError> {
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn write(control: &Utf8Path, clock: &dyn Clock) -> Result<(), StoreError> {
     let deadline = clock.monotonic_ns() + u64::try_from(LASTS.as_nanos()).unwrap_or(u64::MAX / 2);
     let temporary = control.join("lease.tmp");
     let lease = control.join("lease");

@@ -9,18 +9,17 @@ mod changes;
 mod containers;
 mod engines;
 mod error;
+pub mod images;
 mod lease;
 mod live;
 mod open;
-mod reconcile;
-mod session;
-mod stop;
-mod storing;
-
-pub mod images;
 pub mod prerequisites;
 pub mod project;
+mod reconcile;
+mod session;
 pub mod setup;
+mod stop;
+mod storing;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;

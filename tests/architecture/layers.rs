@@ -9,14 +9,8 @@ pub const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["runner", "report", "progress"],
     &["manifest"],
-    &[
-        "journal",
-        "containers",
-        "worker",
-        "telemetry",
-        "environment",
-        "store",
-    ],
+    &["journal", "worker", "telemetry", "environment", "store"],
+    &["containers"],
     &["clock"],
     &["execution"],
     &["plan"],
@@ -106,7 +100,7 @@ mod tests {
             ("src/plan/order.rs", "use super::super::runner::Runner;"),
             (
                 "src/journal/mod.rs",
-                "fn f() -> crate::containers::Id { todo() }",
+                "fn f() -> crate::worker::Id { todo() }",
             ),
             ("src/units/mod.rs", "use crate::diagnostics::Fault;"),
             (

@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use futures_util::StreamExt;
 use lemctl::compose::Service;
 use lemctl::containers::{
-    ContainerEngine, ContainerSpec, ContextFile, ExecOutput, ExecSession, ImageBuild, Overlay,
+    BuildFile, ContainerEngine, ContainerSpec, ExecOutput, ExecSession, ImageBuild, Overlay,
 };
 use lemctl::units::Digest;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -71,7 +71,7 @@ impl<E: ContainerEngine> Bench<E> {
         ImageBuild {
             reference: self.image.clone(),
             dockerfile: "FROM scratch\nCOPY testbox /testbox\nCOPY testbox /lem/agent\n".to_owned(),
-            files: vec![ContextFile {
+            files: vec![BuildFile {
                 path: "testbox".to_owned(),
                 bytes: testbox().to_vec(),
                 executable: true,

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-/// What a request is answered with: status and JSON body.
+/// What a request is answered with: status and JSON body. Status 0: never.
 pub type Answer = (u16, String);
 
 /// A running daemon; it ends with its runtime.
@@ -71,6 +71,10 @@ async fn serve(
     let request = first.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     let (status, text) = answer(&request);
     seen.lock().expect("held for an instant only").push(request);
+    if status == 0 {
+        // A daemon that was stopped keeps its connections open and says nothing.
+        std::future::pending::<()>().await;
+    }
     let head = format!(
         "HTTP/1.1 {status} Answer\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         text.len()

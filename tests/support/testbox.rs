@@ -12,6 +12,7 @@ fn main() {
         // PID 1 without handlers is deaf to TERM.
         "init" => {
             println_both(&mut stdout);
+            let _ = std::fs::create_dir("/outbox/exits");
             loop {
                 std::thread::sleep(Duration::from_secs(3600));
             }
@@ -65,6 +66,43 @@ fn main() {
                 writeln!(stdout, "write {path} {}", std::fs::write(path, "x").is_ok())
                     .expect("stdout is open");
             }
+        }
+        // What the agent's probe says, as far as the standard library can see it.
+        "probe" => {
+            let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+            let status = read("/proc/self/status");
+            let field = |name: &str| {
+                status
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .unwrap_or_default()
+            };
+            let id = |name: &str| {
+                field(name)
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let uptime: f64 = read("/proc/uptime")
+                .split(' ')
+                .next()
+                .and_then(|s| s.parse().ok())
+                .unwrap_or(0.0);
+            writeln!(
+                stdout,
+                r#"{{"uid":{},"gid":{},"groups":[],"monotonic_ns":{},"boot_id":"{}","lease_ns":{},"outbox_writable":{},"root_writable":{},"cap_eff":"{}","no_new_privs":{}}}"#,
+                id("Uid:"),
+                id("Gid:"),
+                (uptime * 1e9) as u64,
+                read("/proc/sys/kernel/random/boot_id").trim(),
+                read("/run/lem/lease").trim(),
+                std::fs::write("/outbox/.probe", "").and_then(|()| std::fs::remove_file("/outbox/.probe")).is_ok(),
+                std::fs::write("/probe", "").is_ok(),
+                id("CapEff:"),
+                id("NoNewPrivs:") == "1",
+            )
+            .expect("stdout is open");
         }
         // Waits for EOF without a word.
         "wait" => {

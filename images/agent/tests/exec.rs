@@ -1,5 +1,7 @@
 //! The wrapper, through the real binary: exit codes, records, sessions, leftovers, deafness.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::fs;
 use std::io::Read;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! What crosses the pipe: every kind of line survives a round trip in the exact spelling that workers in
 //! other languages rely on, and a line that is not of the protocol is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use lem_protocol::{
     Arrival, Event, EventLine, Hello, Load, Loaded, Mark, MarkName, Measure, MeasureFor, Model,
     Outcome, Request, RequestLine, Work,

@@ -95,14 +95,18 @@ fn start_over(
         return Err(Fault::new(Code::BadRequest, message));
     }
     let threads = engine.threads.to_string();
-    let error = Command::new("/proc/self/exe")
-        .args(arguments.to_load(text, start_ns))
-        .env("RAYON_NUM_THREADS", &threads)
-        .env("CANDLE_NUM_THREADS", &threads)
-        .exec();
-    Err(Fault::new(
-        Code::EngineFailed,
-        format!("starting over with {threads} threads: {error}"),
+    let failed = |error| {
+        let message = format!("starting over with {threads} threads: {error}");
+        Fault::new(Code::EngineFailed, message)
+    };
+    // By its own path, so that process lists show its name.
+    let program = std::env::current_exe().map_err(failed)?;
+    Err(failed(
+        Command::new(program)
+            .args(arguments.to_load(text, start_ns))
+            .env("RAYON_NUM_THREADS", &threads)
+            .env("CANDLE_NUM_THREADS", &threads)
+            .exec(),
     ))
 }
 

@@ -44,4 +44,11 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_image_is_labelled_with_this_version() {
+        let dockerfile = include_str!("../Dockerfile");
+        let label = format!("org.opencontainers.image.version=\"{VERSION}\"");
+        assert!(dockerfile.contains(&label), "{label}");
+    }
 }

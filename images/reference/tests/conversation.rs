@@ -1,5 +1,7 @@
 //! The whole worker through its pipes, as lemctl speaks with it.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod support;
 
 use std::fs;

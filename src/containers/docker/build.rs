@@ -115,10 +115,10 @@ fn context(build: &ImageBuild) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::containers::ContextFile;
+    use crate::containers::BuildFile;
 
     fn with(paths: &[&str]) -> ImageBuild {
-        let files = paths.iter().map(|path| ContextFile {
+        let files = paths.iter().map(|path| BuildFile {
             path: (*path).to_owned(),
             bytes: path.as_bytes().to_vec(),
             executable: true,

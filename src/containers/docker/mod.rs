@@ -56,8 +56,11 @@ impl DockerEngine {
     /// [`EngineError::Remote`], [`EngineError::Unreachable`], [`EngineError::PermissionDenied`],
     /// [`EngineError::TooOld`], [`EngineError::TooNew`].
     pub async fn connect() -> Result<Self, EngineError> {
-        let socket = socket::Surroundings::read().socket(|path| path.exists())?;
-        Self::connect_to(&socket).await
+        let surroundings = socket::Surroundings::read();
+        let socket = surroundings.socket(|path| path.exists())?;
+        Self::connect_to(&socket)
+            .await
+            .map_err(|error| surroundings.explain(error))
     }
 
     /// Connects to the Engine behind this socket.

@@ -53,6 +53,22 @@ impl Surroundings {
             .map(|dir| Utf8Path::new(dir).join("docker.sock"));
         Ok(rootless.filter(|path| exists(path)).unwrap_or(default))
     }
+
+    /// Where `DOCKER_HOST` chose the socket, it is the first thing to look at.
+    pub fn explain(&self, error: EngineError) -> EngineError {
+        match error {
+            EngineError::Unreachable { socket, reason, .. } if self.docker_host.is_some() => {
+                let fix =
+                    "start the daemon that DOCKER_HOST names, or: unset DOCKER_HOST".to_owned();
+                EngineError::Unreachable {
+                    socket,
+                    reason,
+                    fix,
+                }
+            }
+            error => error,
+        }
+    }
 }
 
 /// `ssh://user:secret@host` without what stands before the `@`: messages end up in bug reports.
@@ -164,6 +180,22 @@ mod tests {
             .unwrap_err();
         assert!(!refused.to_string().contains("secret"), "{refused}");
         assert!(refused.to_string().contains("gpu1:2376"), "{refused}");
+    }
+
+    #[test]
+    fn a_socket_that_docker_host_chose_is_explained_by_it() {
+        let absent = || {
+            connection_error(
+                Utf8Path::new("/nowhere.sock"),
+                &io::Error::from(io::ErrorKind::NotFound),
+            )
+        };
+        let chosen = surroundings(Some("unix:///nowhere.sock"), None).explain(absent());
+        assert!(
+            matches!(chosen, EngineError::Unreachable { fix, .. } if fix.contains("unset DOCKER_HOST"))
+        );
+        let default = surroundings(None, None).explain(absent());
+        assert_eq!(default, absent());
     }
 
     #[test]

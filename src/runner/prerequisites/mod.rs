@@ -11,6 +11,7 @@ mod probe;
 mod user;
 
 pub use line::{CheckLine, Status, ready};
+pub use user::user;
 
 use crate::clock::Clock;
 use crate::compose::ComposeFile;
@@ -52,7 +53,7 @@ pub async fn check<E: ContainerEngine>(
             None
         }
     };
-    lines.push(user::env_file(project, &facts.groups));
+    lines.push(user(project, &facts.groups));
     lines.extend(folders::writable(&project.root));
     lines.extend(folders::space(
         &project.root,

@@ -3,28 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use futures_util::StreamExt;
-use lem_protocol::{AGENT, AGENT_REFUSED, ProbeReport};
+use lem_protocol::{AGENT_REFUSED, ProbeReport};
 
 use super::{CheckLine, Facts};
 use crate::compose::ComposeFile;
 use crate::containers::{
-    ContainerEngine, ContainerId, ContainerSpec, EngineError, ExecOutput, Overlay, group_text,
-    labels, passwd_text,
+    ContainerEngine, ContainerId, ContainerSpec, EngineError, Overlay, labels,
 };
+use crate::runner::containers::deviations;
+use crate::runner::live::{self, Live};
+use crate::runner::{Identity, agent, lease};
+use crate::store::{Folders, StoreError};
 use crate::units::Digest;
 
-/// How long the container may live if this process dies now: its agent then ends it.
-const LEASE: Duration = Duration::from_secs(120);
-/// How long the agent may take to answer.
-const ANSWER: Duration = Duration::from_secs(20);
-/// Most bytes of its answer that are read.
-const MAX_ANSWER: usize = 64 * 1024;
-/// How far the container's CLOCK_MONOTONIC may be from the host's: the time of one exec.
-const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
+/// What a check's folder in `.lem/` begins with; its process id follows.
+const FOLDER: &str = "check-";
 
 /// Starts a backend's container from its Compose file, looks at it from inside, and removes it.
 pub(super) async fn line<E: ContainerEngine>(
@@ -34,12 +29,13 @@ pub(super) async fn line<E: ContainerEngine>(
     file: &ComposeFile,
 ) -> CheckLine {
     let name = format!("probe {backend}");
-    let folder = facts
-        .project
-        .root
-        .join(format!(".lem/check-{}-{backend}", std::process::id()));
-    let outcome = look(engine, facts, backend, file, &folder).await;
-    let cleared = remove_folder(&folder);
+    let folders = Folders::new(
+        &facts.project.root,
+        "check",
+        &format!("{FOLDER}{}", std::process::id()),
+    );
+    let outcome = look(engine, facts, backend, file, &folders).await;
+    let cleared = live::remove(&folders.live());
     match (outcome, cleared) {
         (Ok(wrong), Ok(())) if wrong.is_empty() => {
             CheckLine::pass(name, "a container started and is as its Compose file asks")
@@ -55,8 +51,8 @@ pub(super) async fn line<E: ContainerEngine>(
         (Err((problem, fix)), _) => CheckLine::fail(name, problem, fix),
         (Ok(_), Err(error)) => CheckLine::warn(
             name,
-            format!("cannot remove {folder}: {error}"),
-            format!("sudo rm -r {folder}"),
+            error.to_string(),
+            format!("sudo rm -r {}", folders.live()),
         ),
     }
 }
@@ -78,29 +74,31 @@ async fn look<E: ContainerEngine>(
     facts: &Facts<'_>,
     backend: &str,
     file: &ComposeFile,
-    folder: &Utf8Path,
+    folders: &Folders,
 ) -> Result<Vec<String>, Trouble> {
-    let folder_trouble = |error: std::io::Error| {
+    let user = user(file).unwrap_or(Identity {
+        uid: facts.project.uid,
+        gid: facts.project.gid,
+    });
+    let live = prepare(facts, folders, backend, user).map_err(|error| {
         (
-            format!("cannot make {folder}: {error}"),
+            error.to_string(),
             "sudo chown -R $(id -u):$(id -g) .lem".to_owned(),
         )
-    };
-    let overlay = overlay(facts, backend, folder);
-    let (uid, gid) = user(file).unwrap_or((facts.project.uid, facts.project.gid));
-    prepare(&overlay, uid, gid, facts.clock.monotonic_ns()).map_err(folder_trouble)?;
+    })?;
+    let overlay = overlay(facts, backend, &live);
     let spec = ContainerSpec::new(&file.worker, &overlay).map_err(|error| trouble(&error))?;
-    let id = match engine.create(&spec).await {
-        Ok(id) => id,
-        Err(error) => return Err(trouble(&error)),
-    };
+    let id = engine
+        .create(&spec)
+        .await
+        .map_err(|error| trouble(&error))?;
     let seen = started(engine, &id, facts).await;
     // Whatever came of it, and before anything is said.
     let removed = engine.remove(&id).await;
     let (report, now_ns) = seen?;
     removed.map_err(|error| trouble(&error))?;
-    let mut wrong = deviations(&report, (uid, gid), now_ns, facts.boot_id);
-    wrong.extend(wrong_owner(&overlay.outbox, uid));
+    let mut wrong = deviations(&report, user, now_ns, facts.boot_id);
+    wrong.extend(wrong_owner(&live.outbox, user.uid));
     Ok(wrong)
 }
 
@@ -110,33 +108,10 @@ async fn started<E: ContainerEngine>(
     facts: &Facts<'_>,
 ) -> Result<(ProbeReport, u64), Trouble> {
     engine.start(id).await.map_err(|error| trouble(&error))?;
-    match tokio::time::timeout(ANSWER, ask(engine, id)).await {
-        Ok(Ok(report)) => Ok((report, facts.clock.monotonic_ns())),
-        Ok(Err(error)) => Err(why(engine, id, error).await),
-        Err(_) => {
-            let error = EngineError::TimedOut {
-                what: format!("{AGENT} probe"),
-                seconds: ANSWER.as_secs(),
-            };
-            Err(why(engine, id, error).await)
-        }
+    match agent::probe(engine, id).await {
+        Ok(report) => Ok((report, facts.clock.monotonic_ns())),
+        Err(error) => Err(why(engine, id, error).await),
     }
-}
-
-async fn ask<E: ContainerEngine>(engine: &E, id: &ContainerId) -> Result<ProbeReport, EngineError> {
-    let mut session = engine
-        .exec(id, &[AGENT.to_owned(), "probe".to_owned()])
-        .await?;
-    let mut said = Vec::new();
-    while let Some(piece) = session.output.next().await {
-        let (ExecOutput::Stdout(bytes) | ExecOutput::Stderr(bytes)) = piece?;
-        let room = MAX_ANSWER - said.len();
-        said.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-    serde_json::from_slice(&said).map_err(|_| EngineError::Broken {
-        what: format!("{AGENT} probe"),
-        message: printable(&String::from_utf8_lossy(&said)),
-    })
 }
 
 /// The agent may have refused to start: its exit code tells, its log says why and how to mend it.
@@ -147,7 +122,7 @@ async fn why<E: ContainerEngine>(engine: &E, id: &ContainerId, error: EngineErro
     if state.running {
         return trouble(&error);
     }
-    let said = printable(&engine.logs(id, 5).await.unwrap_or_default());
+    let said = one_line(&engine.logs(id, 5).await.unwrap_or_default());
     if state.exit_code == Some(i64::from(AGENT_REFUSED)) {
         return (
             format!("the agent refused to start: {said}"),
@@ -161,13 +136,13 @@ async fn why<E: ContainerEngine>(engine: &E, id: &ContainerId, error: EngineErro
     )
 }
 
-/// Untrusted text in one bounded line.
-fn printable(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(300).collect()
+/// Untrusted text in one line.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    crate::worker::printable(words.join(" ").as_bytes())
 }
 
-fn overlay(facts: &Facts<'_>, backend: &str, folder: &Utf8Path) -> Overlay {
+fn overlay(facts: &Facts<'_>, backend: &str, live: &Live) -> Overlay {
     let root = Digest::of(facts.project.root.as_str().as_bytes()).short(16);
     let pid = std::process::id().to_string();
     let labels = [
@@ -180,74 +155,34 @@ fn overlay(facts: &Facts<'_>, backend: &str, folder: &Utf8Path) -> Overlay {
         name: format!("lem-check-{root}-{pid}-{backend}"),
         labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
         gpus: Vec::new(),
-        control: folder.join("control"),
-        outbox: folder.join("outbox"),
+        control: live.control.clone(),
+        outbox: live.outbox.clone(),
         model: None,
     }
 }
 
-fn prepare(overlay: &Overlay, uid: u32, gid: u32, now_ns: u64) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::create_dir_all(overlay.control.join("workloads"))?;
-    std::fs::create_dir_all(&overlay.outbox)?;
-    std::fs::set_permissions(&overlay.outbox, std::fs::Permissions::from_mode(0o700))?;
-    let lease = now_ns.saturating_add(u64::try_from(LEASE.as_nanos()).unwrap_or(u64::MAX));
-    let files = [
-        ("passwd", passwd_text(uid, gid)),
-        ("group", group_text(gid)),
-        ("lease", format!("{lease}\n")),
-    ];
-    files
-        .into_iter()
-        .try_for_each(|(name, text)| std::fs::write(overlay.control.join(name), text))
+/// The mounts of a campaign's container, but for the folder of exit records: left for the agent to make,
+/// its owner shows who writes there. The lease is not renewed: what outlives this process ends with it.
+fn prepare(
+    facts: &Facts<'_>,
+    folders: &Folders,
+    backend: &str,
+    user: Identity,
+) -> Result<Live, StoreError> {
+    let live = Live::make(folders, backend, user.uid, user.gid)?;
+    let exits = live.outbox.join("exits");
+    std::fs::remove_dir(&exits).map_err(StoreError::at("remove", &exits))?;
+    lease::write(&live.control, facts.clock)?;
+    Ok(live)
 }
 
 /// The user that the service names.
-fn user(file: &ComposeFile) -> Option<(u32, u32)> {
+fn user(file: &ComposeFile) -> Option<Identity> {
     let (uid, gid) = file.worker.user.as_ref()?.split_once(':')?;
-    Some((uid.parse().ok()?, gid.parse().ok()?))
-}
-
-/// How a container differs from what every backend's must be.
-fn deviations(report: &ProbeReport, user: (u32, u32), now_ns: u64, boot_id: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut want = |holds: bool, what: String| {
-        if !holds {
-            wrong.push(what);
-        }
-    };
-    let (uid, gid) = (report.uid, report.gid);
-    want(
-        (uid, gid) == user,
-        format!("it runs as {uid}:{gid}, not {}:{}", user.0, user.1),
-    );
-    want(
-        u64::from_str_radix(&report.cap_eff, 16) == Ok(0),
-        format!("it has capabilities {}", report.cap_eff),
-    );
-    want(report.no_new_privs, "it can gain privileges".to_owned());
-    want(
-        !report.root_writable,
-        "its root file system is writable".to_owned(),
-    );
-    want(
-        report.outbox_writable,
-        "it cannot write its outbox".to_owned(),
-    );
-    want(
-        report.boot_id == boot_id,
-        "it runs under another kernel than this host's".to_owned(),
-    );
-    let apart = now_ns.abs_diff(report.monotonic_ns);
-    want(
-        apart < CLOCK_TOLERANCE_NS,
-        format!("its CLOCK_MONOTONIC is {apart} ns from the host's"),
-    );
-    want(
-        report.lease_ns.is_some_and(|lease| lease > now_ns),
-        "it sees no valid lease".to_owned(),
-    );
-    wrong
+    Some(Identity {
+        uid: uid.parse().ok()?,
+        gid: gid.parse().ok()?,
+    })
 }
 
 /// What the container wrote must belong to the user who measures, as the host counts.
@@ -280,7 +215,7 @@ pub(super) async fn sweep_old<E: ContainerEngine>(
     for (pid, folder) in old_folders(root) {
         if !lives(Some(&pid)) {
             // What stays is tried again next time.
-            let _ = remove_folder(&folder);
+            let _ = live::remove(&folder);
         }
     }
     Ok(())
@@ -290,7 +225,7 @@ fn lives(pid: Option<&String>) -> bool {
     pid.is_some_and(|pid| Utf8Path::new("/proc").join(pid).exists())
 }
 
-/// `.lem/check-<pid>-<backend>`.
+/// `.lem/check-<pid>`, by process id.
 fn old_folders(root: &Utf8Path) -> BTreeMap<String, Utf8PathBuf> {
     let entries = root
         .join(".lem")
@@ -300,18 +235,11 @@ fn old_folders(root: &Utf8Path) -> BTreeMap<String, Utf8PathBuf> {
         .flatten();
     entries
         .filter_map(|entry| {
-            let (pid, _) = entry.file_name().strip_prefix("check-")?.split_once('-')?;
+            let pid = entry.file_name().strip_prefix(FOLDER)?;
             pid.parse::<u32>().ok()?;
             Some((pid.to_owned(), entry.path().to_owned()))
         })
         .collect()
-}
-
-fn remove_folder(folder: &Utf8Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -338,7 +266,7 @@ mod tests {
         let told = |change: fn(&mut ProbeReport)| {
             let mut report = report();
             change(&mut report);
-            deviations(&report, (7, 8), 1_500, "b")
+            deviations(&report, Identity { uid: 7, gid: 8 }, 1_500, "b")
         };
         assert_eq!(told(|_| ()), Vec::<String>::new());
         assert!(told(|report| report.uid = 0)[0].contains("runs as 0:8"));
@@ -357,21 +285,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_container_prints_is_made_harmless() {
-        assert_eq!(printable("a\n\u{1b}[31mb\t c"), "a [31mb c");
-        assert!(printable(&"x".repeat(10_000)).len() <= 300);
-    }
-
-    #[test]
     fn only_folders_of_dead_checks_are_taken_for_old() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap();
-        for name in [
-            "check-4000000-reference",
-            "check-x-reference",
-            "20261124-1",
-            "check-1",
-        ] {
+        for name in ["check-4000000", "check-x", "20261124-1", "check-"] {
             std::fs::create_dir_all(root.join(".lem").join(name)).unwrap();
         }
         assert_eq!(

@@ -8,7 +8,7 @@ use crate::runner::project::{Project, ProjectError};
 const NAME: &str = ".env";
 
 /// PUID and PGID against the invoking user. Without them lemctl fills in; Compose by hand would not.
-pub(super) fn env_file(project: &Project, groups: &[u32]) -> CheckLine {
+pub fn user(project: &Project, groups: &[u32]) -> CheckLine {
     let env = match project.env_file() {
         Ok(env) => env,
         Err(ProjectError::Compose(report)) => {
@@ -59,7 +59,12 @@ fn judge(
         let detail = format!(
             "PUID={puid}, but uid {uid} runs lemctl: what containers write would not be yours"
         );
-        return CheckLine::fail(NAME, detail, set(uid, gid));
+        let fix = if uid == 0 {
+            format!("run lemctl as uid {puid}, without sudo")
+        } else {
+            set(uid, gid)
+        };
+        return CheckLine::fail(NAME, detail, fix);
     }
     if pgid != gid && uid != 0 && !groups.contains(&pgid) {
         let detail = format!("PGID={pgid} is none of this user's groups");

@@ -1,3 +1,5 @@
+//! Windows over a tiny model: who is queued, runs and is finished when, and where a window ends.
+
 use candle_core::DType;
 
 use super::*;
