@@ -15,6 +15,9 @@ use crate::manifest::WarmupNote;
 use crate::store::StoreError;
 use crate::worker::{Collected, Expected, Reply, WorkerError, check, collect};
 
+/// Most iterations of one warm-up: all of them stand in the result.
+const MAX_ITERATIONS: usize = 10_000;
+
 /// What ends an attempt before its result.
 enum Halt {
     /// The user asked for a stop.
@@ -167,6 +170,8 @@ impl<E: ContainerEngine> Runner<E> {
         };
         let limit = seconds(campaign.execution.timeouts.warmup_seconds);
         let mut series = Vec::new();
+        // The worker's own times decide about convergence, the host's about the end: it can lie.
+        let began = tokio::time::Instant::now();
         loop {
             let outcome = self
                 .converse(
@@ -192,7 +197,13 @@ impl<E: ContainerEngine> Runner<E> {
                 elapsed_ns,
             });
             match rule.judge(&series) {
-                Convergence::NotYet => {}
+                Convergence::NotYet => {
+                    let up = began.elapsed().as_secs_f64() >= policy.max_seconds;
+                    if up || series.len() >= MAX_ITERATIONS {
+                        let ended = Convergence::Capped;
+                        return Ok(WarmupNote { ended, series });
+                    }
+                }
                 ended => return Ok(WarmupNote { ended, series }),
             }
         }

@@ -45,13 +45,18 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => {
             (Blame::Config, code.as_str())
         }
-        WorkerError::Refused { code, .. } => (Blame::Worker, code.as_str()),
+        // Journal, tables and `--retry` take codes for words of lemctl's: no worker may coin odd ones.
+        WorkerError::Refused { code, .. } if is_code(code) => (Blame::Worker, code.as_str()),
+        WorkerError::Refused { .. } => (Blame::Worker, "worker_error"),
         WorkerError::TimedOut { .. } => (Blame::Worker, "timed_out"),
         WorkerError::Gone { .. } => (Blame::Worker, "worker_gone"),
         WorkerError::Protocol { .. } => (Blame::Worker, "protocol_broken"),
         WorkerError::Connection { .. } => (Blame::Environment, "connection_broken"),
     };
     let message = match error {
+        WorkerError::Refused { code, message, .. } if !is_code(code) => {
+            format!("{code}: {message}")
+        }
         WorkerError::Refused { message, .. } => message.clone(),
         error => error.to_string(),
     };
@@ -62,6 +67,16 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         } => cause.hint(hint.clone()),
         _ => cause,
     }
+}
+
+/// Whether a worker's code has the form of one, and is none that lemctl gives itself.
+fn is_code(code: &str) -> bool {
+    const OWN: [&str; 3] = ["container_lost", "interrupted", "connection_broken"];
+    (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && !OWN.contains(&code)
 }
 
 pub(super) fn seconds(seconds: f64) -> Duration {
@@ -186,9 +201,9 @@ impl<E: ContainerEngine> Runner<E> {
         error: &WorkerError,
     ) -> Cause {
         let mut cause = worker_cause(error);
-        if !matches!(
+        if matches!(
             error,
-            WorkerError::Gone { .. } | WorkerError::Connection { .. }
+            WorkerError::Refused { .. } | WorkerError::Protocol { .. }
         ) {
             return cause;
         }
@@ -202,6 +217,9 @@ impl<E: ContainerEngine> Runner<E> {
         let Some(running) = self.containers.get(backend) else {
             return cause;
         };
+        if matches!(error, WorkerError::TimedOut { .. }) {
+            return cause;
+        }
         // The wrapper writes its record right after the worker's end, the stream may end a little before.
         for _ in 0..20 {
             if let Ok(Some(bytes)) = exit_record(&running.live.outbox, worker_id)
