@@ -143,3 +143,28 @@ async fn a_journal_that_cannot_be_opened_again_is_left_alone() {
     let error = stage.resume().await.unwrap_err();
     assert_eq!(error.exit(), Exit::ResumeConflict, "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_difference_has_the_image_looked_at_again() {
+    let mut stage = Stage::new(EIGHT);
+    let stopper = stage.stop.0.clone();
+    let act = Act::Also(Arc::new(move || stopper.stop("Ctrl-C")));
+    stage.worker.at("measure", 3, act);
+    stage.up().await.unwrap();
+    stage.stop = StopSignal::new();
+    let mut opened = lemctl::runner::reopen(stage.folders()).unwrap();
+    let differences = vec!["images.reference.id".to_owned()];
+    opened
+        .record(
+            &Event::OverrideAccepted { differences },
+            &*stage.worker.clock,
+        )
+        .unwrap();
+    stage.run(opened).await.unwrap();
+    let events = stage.events();
+    let looked = events.iter().filter(
+        |event| matches!(event, Event::StepDone { step, .. } if step == "ensure-image:reference"),
+    );
+    assert_eq!(looked.count(), 2);
+    stage.assert_complete();
+}

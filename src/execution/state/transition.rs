@@ -62,7 +62,12 @@ impl State {
                 self.fingerprint = Some(fingerprint.clone());
                 self.unseal();
             }
-            Event::OverrideAccepted { .. } => {}
+            // An image may be what differs: it is looked at anew, so that results cite the one they had.
+            Event::OverrideAccepted { .. } => {
+                for backend in self.backends.values_mut() {
+                    backend.image = false;
+                }
+            }
             Event::StepStarted { step } => {
                 self.in_session("step_started")?;
                 self.step("step_started", step)?;
