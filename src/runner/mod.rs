@@ -16,6 +16,7 @@ mod open;
 pub mod prerequisites;
 pub mod project;
 mod reconcile;
+mod removal;
 mod session;
 pub mod setup;
 mod stop;
