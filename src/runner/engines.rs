@@ -45,7 +45,6 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => {
             (Blame::Config, code.as_str())
         }
-        // Codes of lemctl's own must not be spoken by a worker.
         WorkerError::Refused { code, .. } if is_code(code) => (Blame::Worker, code.as_str()),
         WorkerError::Refused { .. } => (Blame::Worker, "worker_error"),
         WorkerError::TimedOut { .. } => (Blame::Worker, "timed_out"),
@@ -54,6 +53,9 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         WorkerError::Connection { .. } => (Blame::Environment, "connection_broken"),
     };
     let message = match error {
+        WorkerError::Refused { code, message, .. } if !is_code(code) => {
+            format!("{code}: {message}")
+        }
         WorkerError::Refused { message, .. } => message.clone(),
         error => error.to_string(),
     };
@@ -66,11 +68,12 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
     }
 }
 
+/// Whether a worker's code has the form of one, and is none that lemctl gives itself: journal, tables and
+/// `--retry` take them for its own words.
 fn is_code(code: &str) -> bool {
-    (1..=64).contains(&code.len())
-        && code
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    const OWN: [&str; 3] = ["container_lost", "interrupted", "connection_broken"];
+    let form = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=64).contains(&code.len()) && code.bytes().all(form) && !OWN.contains(&code)
 }
 
 pub(super) fn seconds(seconds: f64) -> Duration {
