@@ -71,7 +71,7 @@ impl Fault for SealError {
 /// Nothing may be due. Repeating it after a crash gives the same files.
 ///
 /// # Errors
-/// [`SealError`]; the journal is then unsealed, or sealed without SHA256SUMS, and resuming mends it.
+/// [`SealError`]; the journal is then unsealed, or sealed without SHA256SUMS, which [`complete`] writes.
 pub fn seal(
     folders: &Folders,
     campaign: &Campaign,
@@ -79,7 +79,7 @@ pub fn seal(
     journal: &mut Journal,
     clock: &dyn Clock,
 ) -> Result<Manifest, SealError> {
-    let mut files = cited_files(folders, state)?;
+    let files = cited_files(folders, state)?;
     let manifest = summarise(campaign, state, journal)?;
     let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
         action: "encode",
@@ -97,17 +97,42 @@ pub fn seal(
     state.apply(&event).map_err(|_| SealError::Incomplete {
         what: "end of its last session",
     })?;
-    let journal_file = folders.results().join(sums::journal_path());
-    files.insert(
-        sums::journal_path(),
-        Digest::of(&read_bounded(&journal_file, MAX_FILE_BYTES)?),
-    );
-    write_durable(
-        &target.join(SUMS_FILE),
-        sums::render(folders, manifest_sha256, &files).as_bytes(),
-    )?;
-    sync_folder(&target)?;
+    write_sums(folders, manifest_sha256, files)?;
     Ok(manifest)
+}
+
+/// Writes SHA256SUMS of a sealed campaign if a crash right after the seal left it out; says whether it did.
+///
+/// # Errors
+/// If a file that belongs in it is not what was sealed, or it cannot be written.
+pub fn complete(folders: &Folders, state: &State) -> Result<bool, SealError> {
+    let path = folders.manifests().join(MANIFEST_FILE);
+    let Some(sealed) = state.sealed() else {
+        return Ok(false);
+    };
+    if folders.manifests().join(SUMS_FILE).exists() {
+        return Ok(false);
+    }
+    if Digest::of(&read_bounded(&path, MAX_FILE_BYTES)?) != sealed {
+        return Err(SealError::Altered { path });
+    }
+    write_sums(folders, sealed, cited_files(folders, state)?)?;
+    Ok(true)
+}
+
+fn write_sums(
+    folders: &Folders,
+    manifest: Digest,
+    mut files: BTreeMap<String, Digest>,
+) -> Result<(), SealError> {
+    let journal = folders.results().join(sums::journal_path());
+    let bytes = read_bounded(&journal, MAX_FILE_BYTES)?;
+    files.insert(sums::journal_path(), Digest::of(&bytes));
+    let target = folders.manifests();
+    let text = sums::render(folders, manifest, &files);
+    write_durable(&target.join(SUMS_FILE), text.as_bytes())?;
+    sync_folder(&target)?;
+    Ok(())
 }
 
 /// Every file below the results folder that the journal cites, with its hash, checked.

@@ -9,6 +9,7 @@ use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::Failure;
 use crate::execution::{Event, RunStatus, State, Verdict};
+use crate::manifest::complete;
 use crate::runner::{self, Changes, Opened, Planned, drift};
 use crate::store::Folders;
 
@@ -100,6 +101,9 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         reopen_runs(&mut opened, retry)?;
     }
     if opened.state.sealed().is_some() {
+        if complete(&opened.folders, &opened.state)? {
+            output::note("SHA256SUMS was missing since a crash: written");
+        }
         output::text(&format!(
             "campaign {} ({}) is finished and sealed; --retry does runs of it again",
             opened.folders.campaign, opened.folders.id
@@ -122,7 +126,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         }
         opened.record(&Event::OverrideAccepted { differences }, &HostClock)?;
     }
-    session::run(root, setting, stopper, opened).await
+    session::run(root, setting, stopper, opened, arguments.progress).await
 }
 
 fn latest_of(root: &Root, name: &str) -> Result<Folders, Failure> {

@@ -1,0 +1,21 @@
+//! Campaigns on a real Docker Engine, through the real program, as a normal user: what the list of
+//! faults asks of them. `LEM_SKIP_DOCKER_TESTS=1` skips all, loudly.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+#[path = "support/campaign_files.rs"]
+mod campaign_files;
+#[path = "support/project.rs"]
+mod project;
+#[path = "support/session.rs"]
+mod session;
+
+#[path = "docker_campaigns/kills.rs"]
+mod kills;
+#[path = "docker_campaigns/privilege.rs"]
+mod privilege;
+#[path = "docker_campaigns/stops.rs"]
+mod stops;
+#[path = "docker_campaigns/tampering.rs"]
+mod tampering;
+#[path = "docker_campaigns/whole.rs"]
+mod whole;
