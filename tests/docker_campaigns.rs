@@ -9,8 +9,14 @@ mod project;
 #[path = "support/session.rs"]
 mod session;
 
+#[path = "docker_campaigns/edits.rs"]
+mod edits;
+#[path = "docker_campaigns/failures.rs"]
+mod failures;
 #[path = "docker_campaigns/kills.rs"]
 mod kills;
+#[path = "docker_campaigns/losses.rs"]
+mod losses;
 #[path = "docker_campaigns/privilege.rs"]
 mod privilege;
 #[path = "docker_campaigns/stops.rs"]

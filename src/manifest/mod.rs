@@ -13,7 +13,7 @@ pub use run_result::{
     BaselineNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
     WarmupNote, changes,
 };
-pub use seal::{complete, SealError, check_result, seal};
+pub use seal::{SealError, check_result, complete, seal};
 pub use types::{
     Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE,
 };
