@@ -9,6 +9,8 @@ use std::path::Path;
 
 use lem_protocol::{EventLine, Record, RequestLine};
 use lemctl::document::shape::KEYWORDS;
+use lemctl::execution::Event;
+use lemctl::manifest::{Manifest, RunResult};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
@@ -19,6 +21,9 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ("protocol-request", of::<RequestLine>()),
         ("protocol-event", of::<EventLine>()),
         ("record", of::<Record>()),
+        ("result", of::<RunResult>()),
+        ("manifest", of::<Manifest>()),
+        ("journal-event", of::<Event>()),
     ]
 }
 

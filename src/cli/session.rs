@@ -202,21 +202,23 @@ pub(super) fn of_tally(tally: &Tally) -> Exit {
     }
 }
 
-/// Ctrl-C or SIGTERM once: stop in order. Twice: leave now; the lease cleans up.
+/// Ctrl-C, SIGTERM or SIGHUP once: stop in order. Twice: leave now; the lease cleans up.
 async fn listen(stopper: Stopper) {
-    let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    else {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
         return;
     };
     let mut asked = false;
     loop {
         let reason = tokio::select! {
-            heard = tokio::signal::ctrl_c() => match heard {
-                Ok(()) => "Ctrl-C",
-                Err(_) => return,
-            },
+            _ = interrupt.recv() => "Ctrl-C",
             _ = terminate.recv() => "SIGTERM",
+            _ = hangup.recv() => "SIGHUP",
         };
         if asked {
             output::note(

@@ -32,22 +32,46 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause without a hint.
+    /// A cause without a hint. Its texts are cut to a bound: some come from containers.
     #[must_use]
     pub fn new(blame: Blame, code: &str, message: impl Into<String>) -> Self {
         Self {
             blame,
-            code: code.to_owned(),
-            message: message.into(),
+            code: bounded(code),
+            message: bounded(&message.into()),
             hint: None,
         }
+    }
+
+    /// Whether the Engine itself did not answer: that says nothing about the step that needed it, so
+    /// the step is due again until the breaker opens.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.blame == Blame::Environment && OUTAGES.contains(&self.code.as_str())
     }
 
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(bounded(&hint.into()));
         self
+    }
+}
+
+/// Codes of an Engine that does not answer.
+const OUTAGES: [&str; 3] = [
+    "engine_unreachable",
+    "engine_timed_out",
+    "connection_broken",
+];
+
+/// Longest text of a cause, in characters.
+const MAX_TEXT: usize = 2000;
+
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

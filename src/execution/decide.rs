@@ -46,7 +46,7 @@ pub fn decide(state: &mut State) -> Decision {
 fn hopeless(state: &State, run: usize) -> Option<Cause> {
     let planned = &state.plan().runs[run];
     let load = &state.plan().loads[planned.load];
-    if let Some((earlier, cause)) = state.refused.get(&planned.experiment) {
+    if let Some((earlier, cause)) = state.refused.get(&state.plan().experiment_of(run).hash) {
         return Some(same_as(earlier, cause));
     }
     if let Some((earlier, cause)) = state.refused_keys.get(&load.engine_key) {

@@ -105,10 +105,12 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
-    /// A kept result no longer hashes right: the run is due again.
+    /// A kept result no longer hashes right. If it is the one that stands, the run is due again.
     ResultLost {
         /// The run.
         run: String,
+        /// The attempt whose result it was.
+        attempt: u32,
         /// What was found.
         reason: String,
     },

@@ -16,4 +16,4 @@ pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};
 pub use state::{IllegalEvent, Retired, RunStatus, State, Tally};
-pub use verdict::{Figures, Reason, ResultFile, Verdict};
+pub use verdict::{Attempt, Figures, Reason, ResultFile, Verdict};

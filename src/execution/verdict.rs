@@ -64,5 +64,15 @@ pub struct ResultFile {
     pub sha256: Digest,
 }
 
+/// An attempt, as history tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// Its verdict; none if it was interrupted or is still open.
+    pub verdict: Option<Verdict>,
+    /// Its result; none if it has none, or its file was lost.
+    pub result: Option<ResultFile>,
+}
+
 /// Headline figures by name (units are in the name), for tables and manifests.
 pub type Figures = BTreeMap<String, f64>;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{FILE, Head, JournalError, Lock, Replayed};
+use super::{FILE, Head, JournalError, Lock, MAX_LINE_BYTES, Replayed};
 use crate::clock::{Clock, timestamp};
 use crate::execution::Event;
 use serde::Serialize;
@@ -102,6 +102,13 @@ impl Journal {
         };
         let mut bytes = serde_json::to_vec(&line)
             .map_err(|error| self.io("encode an event for")(std::io::Error::other(error)))?;
+        if bytes.len() >= MAX_LINE_BYTES {
+            let what = format!(
+                "an event of {} bytes is above {MAX_LINE_BYTES}",
+                bytes.len()
+            );
+            return Err(self.io("append to")(std::io::Error::other(what)));
+        }
         let head = self.head.after(&bytes);
         bytes.push(b'\n');
         if self.torn {

@@ -13,10 +13,8 @@ pub use run_result::{
     BaselineNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
     WarmupNote, changes,
 };
-pub use seal::{SealError, check_result, complete, seal};
-pub use types::{
-    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE,
-};
+pub use seal::{SealError, check_result, seal, write_sums};
+pub use types::{CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE};
 pub use verify::{Finding, FindingKind, Verification, verify};
 
 /// Name of a result's file in its attempt's folder.

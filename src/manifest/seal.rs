@@ -8,8 +8,8 @@ use miette::Diagnostic;
 use super::run_result::RunResult;
 use super::sums;
 use super::types::{
-    Attempt, CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest,
-    RunEntry, SUMS_FILE,
+    CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, RunEntry,
+    SUMS_FILE,
 };
 use crate::campaign::Campaign;
 use crate::clock::Clock;
@@ -38,7 +38,9 @@ pub enum SealError {
     #[error("{path} is not the file that the journal cites")]
     #[diagnostic(
         code(manifest::altered),
-        help("restore it from a copy, or measure its run again: lemctl campaign resume")
+        help(
+            "restore it from a copy, or measure its run again: lemctl campaign resume --retry lost"
+        )
     )]
     Altered {
         /// The file.
@@ -71,7 +73,7 @@ impl Fault for SealError {
 /// Nothing may be due. Repeating it after a crash gives the same files.
 ///
 /// # Errors
-/// [`SealError`]; the journal is then unsealed, or sealed without SHA256SUMS, which [`complete`] writes.
+/// [`SealError`]; the journal is then unsealed, or sealed without SHA256SUMS, and resuming mends it.
 pub fn seal(
     folders: &Folders,
     campaign: &Campaign,
@@ -79,7 +81,7 @@ pub fn seal(
     journal: &mut Journal,
     clock: &dyn Clock,
 ) -> Result<Manifest, SealError> {
-    let files = cited_files(folders, state)?;
+    cited_files(folders, state)?;
     let manifest = summarise(campaign, state, journal)?;
     let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
         action: "encode",
@@ -97,58 +99,43 @@ pub fn seal(
     state.apply(&event).map_err(|_| SealError::Incomplete {
         what: "end of its last session",
     })?;
-    write_sums(folders, manifest_sha256, files)?;
+    write_sums(folders, state)?;
     Ok(manifest)
 }
 
-/// Writes SHA256SUMS of a sealed campaign if a crash right after the seal left it out; says whether it did.
+/// Writes SHA256SUMS of a sealed campaign from what its journal cites: part of sealing, and repeated where
+/// a crash came between the seal and the list.
 ///
 /// # Errors
-/// If a file that belongs in it is not what was sealed, or it cannot be written.
-pub fn complete(folders: &Folders, state: &State) -> Result<bool, SealError> {
-    let path = folders.manifests().join(MANIFEST_FILE);
-    let Some(sealed) = state.sealed() else {
-        return Ok(false);
-    };
-    if folders.manifests().join(SUMS_FILE).exists() {
-        return Ok(false);
-    }
-    if Digest::of(&read_bounded(&path, MAX_FILE_BYTES)?) != sealed {
-        return Err(SealError::Altered { path });
-    }
-    write_sums(folders, sealed, cited_files(folders, state)?)?;
-    Ok(true)
-}
-
-fn write_sums(
-    folders: &Folders,
-    manifest: Digest,
-    mut files: BTreeMap<String, Digest>,
-) -> Result<(), SealError> {
+/// If a cited file is not what it was, or the list cannot be written.
+pub fn write_sums(folders: &Folders, state: &State) -> Result<(), SealError> {
+    let manifest = state
+        .sealed()
+        .ok_or(SealError::Incomplete { what: "seal" })?;
+    let mut files = cited_files(folders, state)?;
     let journal = folders.results().join(sums::journal_path());
-    let bytes = read_bounded(&journal, MAX_FILE_BYTES)?;
-    files.insert(sums::journal_path(), Digest::of(&bytes));
+    files.insert(
+        sums::journal_path(),
+        Digest::of(&read_bounded(&journal, MAX_FILE_BYTES)?),
+    );
     let target = folders.manifests();
-    let text = sums::render(folders, manifest, &files);
-    write_durable(&target.join(SUMS_FILE), text.as_bytes())?;
-    sync_folder(&target)?;
-    Ok(())
+    write_durable(
+        &target.join(SUMS_FILE),
+        sums::render(folders, manifest, &files).as_bytes(),
+    )?;
+    Ok(sync_folder(&target)?)
 }
 
 /// Every file below the results folder that the journal cites, with its hash, checked.
 fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Digest>, SealError> {
     let results = folders.results();
     let mut files = BTreeMap::new();
-    for run in 0..state.plan().runs.len() {
-        for cited in state
-            .history(run)
-            .flatten()
-            .filter_map(|(_, result)| result)
-        {
-            let record = check_result(folders, cited)?;
-            files.insert(cited.path.clone(), cited.sha256);
-            files.insert(record.0, record.1);
-        }
+    let retired = state.retired().into_iter().flat_map(|run| run.attempts);
+    let runs = (0..state.plan().runs.len()).flat_map(|run| state.history(run));
+    for cited in runs.chain(retired).filter_map(|attempt| attempt.result) {
+        let record = check_result(folders, &cited)?;
+        files.insert(cited.path, cited.sha256);
+        files.insert(record.0, record.1);
     }
     let fingerprint = state
         .fingerprint()
@@ -249,7 +236,8 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
         tally: state.tally(),
         experiments,
         runs,
-        retired: state.retired().to_vec(),
+        retired: state.retired(),
+        overrides: state.overrides().to_vec(),
     })
 }
 
@@ -264,22 +252,12 @@ fn run_entry(state: &State, run: usize) -> Option<RunEntry> {
     else {
         return None;
     };
-    let attempts = state.history(run).map(|ended| match ended {
-        Some((verdict, result)) => Attempt {
-            verdict: Some(verdict.clone()),
-            result: result.cloned(),
-        },
-        None => Attempt {
-            verdict: None,
-            result: None,
-        },
-    });
     Some(RunEntry {
         run: planned.id.clone(),
         experiment: experiment.id.clone(),
         experiment_hash: experiment.hash,
         cycle: planned.cycle,
-        attempts: attempts.collect(),
+        attempts: state.history(run).collect(),
         verdict: verdict.clone(),
         result: result.clone(),
         figures: figures.clone(),

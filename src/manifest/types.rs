@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::energy::Summary;
-use crate::execution::{Figures, ResultFile, Retired, Tally, Verdict};
+use crate::execution::{Attempt, Figures, ResultFile, Retired, Tally, Verdict};
 use crate::journal::Head;
 use crate::units::Digest;
 
@@ -40,6 +40,8 @@ pub struct Manifest {
     pub environment: Value,
     /// Identities of the images, by backend.
     pub images: BTreeMap<String, Value>,
+    /// Differences of the environment between sessions that the user let pass.
+    pub overrides: Vec<String>,
     /// How many runs ended how.
     pub tally: Tally,
     /// The experiments, in the grid's order.
@@ -108,14 +110,4 @@ pub struct RunEntry {
     pub result: Option<ResultFile>,
     /// Its headline figures.
     pub figures: Figures,
-}
-
-/// An attempt in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Attempt {
-    /// Its verdict; none if it was interrupted.
-    pub verdict: Option<Verdict>,
-    /// Its result.
-    pub result: Option<ResultFile>,
 }

@@ -251,7 +251,12 @@ impl Check<'_> {
     /// Checks results, records and inputs; gives their sealed hashes by path.
     fn files(&mut self, manifest: &Manifest) -> BTreeMap<String, Digest> {
         let mut files = BTreeMap::new();
-        let attempts = manifest.runs.iter().flat_map(|run| &run.attempts);
+        let retired = manifest.retired.iter().flat_map(|run| &run.attempts);
+        let attempts = manifest
+            .runs
+            .iter()
+            .flat_map(|run| &run.attempts)
+            .chain(retired);
         let cited: BTreeSet<&ResultFile> = attempts
             .filter_map(|attempt| attempt.result.as_ref())
             .chain(manifest.runs.iter().filter_map(|run| run.result.as_ref()))

@@ -1,5 +1,7 @@
 //! JSON lines on stdout: one object a notice, for programs.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 
 use crate::execution::{EventSink, Notice, State};
@@ -10,9 +12,9 @@ use crate::plan::Plan;
 pub struct JsonLines;
 
 impl EventSink for JsonLines {
-    #[expect(clippy::disallowed_macros, reason = "this sink prints")]
     fn notice(&mut self, plan: &Plan, state: &State, notice: &Notice<'_>) {
-        println!("{}", object(plan, state, notice));
+        // A reader that went away is no reason to stop a campaign.
+        let _ = writeln!(std::io::stdout(), "{}", object(plan, state, notice));
     }
 }
 

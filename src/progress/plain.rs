@@ -1,5 +1,7 @@
 //! Plain lines on stderr: for logs, CI and pipes.
 
+use std::io::Write;
+
 use super::words;
 use crate::execution::{EventSink, Notice, State};
 use crate::plan::Plan;
@@ -19,16 +21,15 @@ impl PlainLines {
 }
 
 impl EventSink for PlainLines {
-    #[expect(clippy::disallowed_macros, reason = "this sink prints")]
     fn notice(&mut self, plan: &Plan, state: &State, notice: &Notice<'_>) {
-        match notice {
-            Notice::Warning { message } => eprintln!("warning: {message}"),
-            Notice::Journaled(event) if !self.only_warnings => {
-                if let Some(line) = words::line(plan, state, event) {
-                    eprintln!("{line}");
-                }
-            }
-            _ => {}
+        let line = match notice {
+            Notice::Warning { message } => Some(format!("warning: {message}")),
+            Notice::Journaled(event) if !self.only_warnings => words::line(plan, state, event),
+            _ => None,
+        };
+        if let Some(line) = line {
+            // A terminal that went away is no reason to stop a campaign.
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
 }

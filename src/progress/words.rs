@@ -64,7 +64,11 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
         }
         Event::AttemptInterrupted { run, .. } => format!("{run} interrupted"),
         Event::RunSkipped { run, cause } => format!("{run} skipped: {cause}"),
-        Event::ResultLost { run, reason } => format!("{run} is due again: {reason}"),
+        Event::ResultLost {
+            run,
+            attempt,
+            reason,
+        } => format!("attempt {attempt} at {run} counts no more: {reason}"),
         Event::RunsReopened { runs } => format!("{} runs reopened", runs.len()),
         Event::BreakerOpened { cause } => {
             format!("stopping: too many environment failures, the last: {cause}")

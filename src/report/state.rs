@@ -169,21 +169,18 @@ pub fn why(state: &State, run: usize, lost: Option<&str>) -> String {
         "  experiment {} of hash {}",
         experiment.id, experiment.hash
     );
-    for (index, ended) in state.history(run).enumerate() {
+    for (index, attempt) in state.history(run).enumerate() {
         let number = index + 1;
-        match ended {
-            None => {
-                let _ = writeln!(out, "  attempt {number}: interrupted, or still open");
-            }
-            Some((verdict, result)) => {
-                let reason = reason(verdict)
-                    .map(|reason| format!(": {reason}"))
-                    .unwrap_or_default();
-                let _ = writeln!(out, "  attempt {number}: {}{reason}", verdict.word());
-                if let Some(result) = result {
-                    let _ = writeln!(out, "    {} (SHA-256 {})", result.path, result.sha256);
-                }
-            }
+        let Some(verdict) = attempt.verdict else {
+            let _ = writeln!(out, "  attempt {number}: interrupted, or still open");
+            continue;
+        };
+        let reason = reason(&verdict)
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        let _ = writeln!(out, "  attempt {number}: {}{reason}", verdict.word());
+        if let Some(result) = attempt.result {
+            let _ = writeln!(out, "    {} (SHA-256 {})", result.path, result.sha256);
         }
     }
     out.truncate(out.trim_end().len());

@@ -13,7 +13,10 @@ use crate::energy::{Convergence, Iteration, WarmupRule, WindowFigures, window_fi
 use crate::execution::{Blame, Cause, Event, Figures, Notice, Phase, Verdict};
 use crate::manifest::WarmupNote;
 use crate::store::StoreError;
-use crate::worker::{Collected, Expected, Reply, WorkerError, check, collect};
+use crate::worker::{Collected, Expected, Limit, Reply, WorkerError, check, collect, printable};
+
+/// How often watchers are told how far a measurement is, at most; the protocol's own bound.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// What ends an attempt before its result.
 enum Halt {
@@ -86,7 +89,7 @@ impl<E: ContainerEngine> Runner<E> {
                     result: None,
                     figures,
                 })?;
-                if cause.code == "container_lost" {
+                if cause.blame == Blame::Environment && cause.code == "container_lost" {
                     self.drop_container(&backend, &cause.message).await?;
                 } else if !keep_worker {
                     self.end_worker(&backend, &cause.to_string()).await?;
@@ -166,6 +169,8 @@ impl<E: ContainerEngine> Runner<E> {
             max_seconds: policy.max_seconds,
         };
         let limit = seconds(campaign.execution.timeouts.warmup_seconds);
+        // By lemctl's own clock: what the worker says of its time must not keep it warming for ever.
+        let cap = Limit::from_now(seconds(policy.max_seconds));
         let mut series = Vec::new();
         loop {
             let outcome = self
@@ -192,6 +197,12 @@ impl<E: ContainerEngine> Runner<E> {
                 elapsed_ns,
             });
             match rule.judge(&series) {
+                Convergence::NotYet if cap.has_passed() => {
+                    return Ok(WarmupNote {
+                        ended: Convergence::Capped,
+                        series,
+                    });
+                }
                 Convergence::NotYet => {}
                 ended => return Ok(WarmupNote { ended, series }),
             }
@@ -239,8 +250,9 @@ impl<E: ContainerEngine> Runner<E> {
             collect(&running.live.outbox, name).map_err(|error| broken(error.to_string()))?;
         if collected.sha256.to_string() != sha256 {
             return Err(broken(format!(
-                "its SHA-256 is {}, the worker said {sha256}",
-                collected.sha256
+                "its SHA-256 is {}, the worker said {}",
+                collected.sha256,
+                printable(sha256.as_bytes())
             )));
         }
         let requested: Parameters = experiment
@@ -285,8 +297,14 @@ impl<E: ContainerEngine> Runner<E> {
         let (state, plan) = (&self.opened.state, &self.opened.planned.plan);
         let clock = setting.clock.clone();
         let sinks = &mut setting.sinks;
+        let mut told: Option<tokio::time::Instant> = None;
         let mut watch = |event: &WorkerEvent| {
-            if let WorkerEvent::Progress { completed_requests } = event {
+            let now = tokio::time::Instant::now();
+            let early = told.is_some_and(|told| now < told + PROGRESS_EVERY);
+            if let WorkerEvent::Progress { completed_requests } = event
+                && !early
+            {
+                told = Some(now);
                 let notice = Notice::Measured {
                     completed_requests: *completed_requests,
                 };
@@ -295,6 +313,7 @@ impl<E: ContainerEngine> Runner<E> {
                 }
             }
         };
+        let limit = Limit::from_now(limit);
         let talk = async {
             let mut go_ns = 0;
             let id = loaded.worker.send(Some(name), request).await?;

@@ -8,10 +8,9 @@ use serde_json::Value;
 
 use super::live::{self, Live};
 use super::session::{Identity, Runner, Running};
-use super::{agent, session};
+use super::{agent, reconcile, session};
 use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use crate::execution::{Blame, Cause, Event};
-use crate::units::Digest;
 
 /// How long PID 1 may take to end what it runs when the container is stopped.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -68,19 +67,40 @@ impl<E: ContainerEngine> Runner<E> {
         Ok(serde_json::to_value(image).unwrap_or_default())
     }
 
-    /// Creates and starts the container: the Compose service plus the overlay.
+    /// Creates and starts the container: the Compose service plus the overlay. If that fails, nothing of
+    /// it is left: a call without an answer may have had its effect, so the Engine is asked.
     pub(super) async fn start_container(&mut self, backend: &str) -> Result<Value, Cause> {
+        self.clear(backend).await?;
+        let launched = self.launch(backend).await;
+        if launched.is_err() {
+            // What cannot be removed now is removed at the session's end, or by `down`.
+            let _ = self.clear(backend).await;
+        }
+        launched
+    }
+
+    /// Removes whatever container this campaign has of the backend.
+    async fn clear(&mut self, backend: &str) -> Result<(), Cause> {
+        if let Some(known) = self.containers.remove(backend) {
+            self.lease.release(&known.live.control);
+        }
+        let cause = |error: EngineError| engine_cause(&error);
+        let found =
+            reconcile::left_over(&self.setting.engine, &self.opened.folders, Some(backend)).await;
+        for container in found.map_err(cause)? {
+            self.setting
+                .engine
+                .remove(&container.id)
+                .await
+                .map_err(cause)?;
+        }
+        Ok(())
+    }
+
+    async fn launch(&mut self, backend: &str) -> Result<Value, Cause> {
         let folders = self.opened.folders.clone();
         let Identity { uid, gid } = self.setting.identity;
         let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
-        if let Some(old) = self.containers.remove(backend) {
-            self.lease.release(&old.live.control);
-            self.setting
-                .engine
-                .remove(&old.id)
-                .await
-                .map_err(|error| engine_cause(&error))?;
-        }
         let live = Live::make(&folders, backend, uid, gid).map_err(disk)?;
         self.lease.hold(&live.control).map_err(disk)?;
         let overlay = Overlay {
@@ -128,14 +148,13 @@ impl<E: ContainerEngine> Runner<E> {
 
     fn labels(&self, backend: &str) -> BTreeMap<String, String> {
         let folders = &self.opened.folders;
-        let root = Digest::of(folders.root.as_str().as_bytes()).short(16);
         let session = self.opened.state.session();
         [
             (labels::CAMPAIGN, folders.id.clone()),
             (labels::CAMPAIGN_NAME, folders.campaign.clone()),
             (labels::BACKEND, backend.to_owned()),
             (labels::SESSION, session.to_string()),
-            (labels::ROOT, root),
+            (labels::ROOT, folders.root_key()),
             (labels::UID, self.setting.identity.uid.to_string()),
         ]
         .map(|(key, value)| (key.to_owned(), value))
@@ -259,6 +278,33 @@ impl<E: ContainerEngine> Runner<E> {
         })
     }
 
+    /// At the session's end: removes what could not be removed before, and what the Engine made though it
+    /// answered with an error.
+    pub(super) async fn clear_away(&mut self) {
+        self.engine = None;
+        for running in std::mem::take(&mut self.containers).into_values() {
+            self.lease.release(&running.live.control);
+        }
+        let folders = self.opened.folders.clone();
+        let left = match reconcile::left_over(&self.setting.engine, &folders, None).await {
+            Ok(left) => left,
+            Err(error) => {
+                self.warn(format!(
+                    "the Engine does not say whether containers are left ({error}): lemctl campaign down"
+                ));
+                return;
+            }
+        };
+        for container in left {
+            if let Err(error) = self.setting.engine.remove(&container.id).await {
+                let name = container.name;
+                self.warn(format!(
+                    "container {name} is left ({error}): lemctl campaign down"
+                ));
+            }
+        }
+    }
+
     /// Whether the backend's container still runs.
     pub(super) async fn container_runs(&self, backend: &str) -> bool {
         let Some(running) = self.containers.get(backend) else {
@@ -291,7 +337,10 @@ pub(super) fn deviations(
     let capabilities = u64::from_str_radix(&report.cap_eff, 16);
     want(
         capabilities == Ok(0),
-        format!("it has capabilities {}", report.cap_eff),
+        format!(
+            "it has capabilities {}",
+            crate::worker::printable(report.cap_eff.as_bytes())
+        ),
     );
     want(report.no_new_privs, "it can gain privileges".to_owned());
     want(

@@ -10,10 +10,10 @@ use lem_protocol::{
 use serde_json::Value;
 
 use super::containers::engine_cause;
-use super::session::Runner;
+use super::session::{Halt, Runner};
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
-use crate::worker::{Worker, WorkerError, exit_record};
+use crate::worker::{Worker, WorkerError, exit_record, printable};
 
 /// Codes with which a worker says that the config is at fault; docs/formats.md lists them.
 const CONFIG_CODES: [&str; 5] = [
@@ -45,7 +45,9 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => {
             (Blame::Config, code.as_str())
         }
-        WorkerError::Refused { code, .. } => (Blame::Worker, code.as_str()),
+        // Codes of lemctl's own must not be spoken by a worker.
+        WorkerError::Refused { code, .. } if is_code(code) => (Blame::Worker, code.as_str()),
+        WorkerError::Refused { .. } => (Blame::Worker, "worker_error"),
         WorkerError::TimedOut { .. } => (Blame::Worker, "timed_out"),
         WorkerError::Gone { .. } => (Blame::Worker, "worker_gone"),
         WorkerError::Protocol { .. } => (Blame::Worker, "protocol_broken"),
@@ -64,26 +66,32 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
     }
 }
 
+fn is_code(code: &str) -> bool {
+    (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
 pub(super) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 impl<E: ContainerEngine> Runner<E> {
     /// Starts a worker and has it load the engine of `load`.
-    pub(super) async fn load_engine(&mut self, backend: &str, load: usize) -> Result<Value, Cause> {
-        let outcome = self.try_load(backend, load).await;
-        if let Err(cause) = &outcome {
-            let reason = cause.to_string();
-            let ended = if self.container_runs(backend).await {
-                self.end_worker(backend, &reason).await
-            } else {
-                self.drop_container(backend, &reason).await
-            };
-            if let Err(error) = ended {
-                return Err(Cause::new(Blame::Environment, "disk", error.to_string()));
+    pub(super) async fn load_engine(&mut self, backend: &str, load: usize) -> Result<Value, Halt> {
+        match self.try_load(backend, load).await {
+            Ok(detail) => Ok(detail),
+            Err(cause) => {
+                let reason = cause.to_string();
+                if self.container_runs(backend).await {
+                    self.end_worker(backend, &reason).await?;
+                } else {
+                    self.drop_container(backend, &reason).await?;
+                }
+                Err(cause.into())
             }
         }
-        outcome
     }
 
     async fn try_load(&mut self, backend: &str, load: usize) -> Result<Value, Cause> {
@@ -110,6 +118,9 @@ impl<E: ContainerEngine> Runner<E> {
                 Outcome::Hello(hello) => hello,
                 other => return Err(unexpected("hello", &other)),
             };
+            if let Err(cause) = check_hello(backend, &hello, &campaign.gpus) {
+                return Ok(Err(cause));
+            }
             let experiment = &plan.experiments[plan.loads[load].experiment];
             let request = Load {
                 parameters: experiment.engine.clone(),
@@ -120,7 +131,7 @@ impl<E: ContainerEngine> Runner<E> {
                 .ask(None, Request::Load(request), seconds(timeouts.load_seconds))
                 .await?
             {
-                Outcome::Load(report) => Ok((hello, report)),
+                Outcome::Load(report) => Ok(Ok((hello, report))),
                 other => Err(unexpected("load", &other)),
             }
         };
@@ -129,11 +140,10 @@ impl<E: ContainerEngine> Runner<E> {
                 return Err(Cause::new(Blame::Worker, "interrupted", "a stop was asked for while the engine loaded"));
             }
             talked = talk => match talked {
-                Ok(talked) => talked,
+                Ok(talked) => talked?,
                 Err(error) => return Err(self.explain(backend, &worker_id, &error).await),
             },
         };
-        self.check_hello(backend, &hello)?;
         let detail = serde_json::json!({
             "worker": worker_id,
             "backend_version": hello.backend_version,
@@ -150,32 +160,6 @@ impl<E: ContainerEngine> Runner<E> {
             runs: 0,
         });
         Ok(detail)
-    }
-
-    fn check_hello(&self, backend: &str, hello: &Hello) -> Result<(), Cause> {
-        let wrong = |what: String| Err(Cause::new(Blame::Environment, "worker_is_another", what));
-        if hello.protocol_version != PROTOCOL_VERSION {
-            return wrong(format!(
-                "the image's worker speaks protocol {}, lemctl {PROTOCOL_VERSION}: rebuild it with lemctl images build {backend}",
-                hello.protocol_version
-            ));
-        }
-        if hello.backend != backend {
-            return wrong(format!(
-                "the image's worker is backend {}, not {backend}",
-                hello.backend
-            ));
-        }
-        if hello.gpus != self.opened.planned.campaign.gpus
-            && !self.opened.planned.campaign.gpus.is_empty()
-        {
-            let asked = self.opened.planned.campaign.gpus.join(", ");
-            return wrong(format!(
-                "the worker sees GPUs [{}], asked for [{asked}]",
-                hello.gpus.join(", ")
-            ));
-        }
-        Ok(())
     }
 
     /// A worker's error with what the agent's exit record adds to it.
@@ -215,7 +199,9 @@ impl<E: ContainerEngine> Runner<E> {
                 && let Ok(record) = serde_json::from_slice::<ExitRecord>(&bytes)
             {
                 let how = match (record.exit_code, record.signal, &record.error) {
-                    (_, _, Some(error)) => format!("it could not be started: {error}"),
+                    (_, _, Some(error)) => {
+                        format!("it could not be started: {}", printable(error.as_bytes()))
+                    }
                     (_, Some(9), _) => "it was killed (SIGKILL): out of memory?".to_owned(),
                     (_, Some(signal), _) => format!("signal {signal} ended it"),
                     (Some(code), None, None) => format!("its exit code was {code}"),
@@ -233,7 +219,7 @@ impl<E: ContainerEngine> Runner<E> {
     }
 
     /// Has the worker free everything and end; sweeps what is left.
-    pub(super) async fn unload_engine(&mut self, backend: &str) -> Result<Value, Cause> {
+    pub(super) async fn unload_engine(&mut self, backend: &str) -> Result<Value, Halt> {
         let Some(mut loaded) = self.engine.take() else {
             return Ok(Value::Null);
         };
@@ -263,19 +249,36 @@ impl<E: ContainerEngine> Runner<E> {
                     Ok(report) => format!("{} processes could not be ended", report.left),
                     Err(error) => error.to_string(),
                 };
-                let dropped = self.drop_container(backend, &what).await;
-                let note = dropped
-                    .err()
-                    .map(|error| format!("; {error}"))
-                    .unwrap_or_default();
-                Err(Cause::new(
-                    Blame::Environment,
-                    "unload_failed",
-                    format!("{what}{note}"),
-                ))
+                self.drop_container(backend, &what).await?;
+                Err(Cause::new(Blame::Environment, "unload_failed", what).into())
             }
         }
     }
+}
+
+/// Whether the worker is the one that was asked for; known before it loads anything.
+fn check_hello(backend: &str, hello: &Hello, gpus: &[String]) -> Result<(), Cause> {
+    let said = |text: &str| printable(text.as_bytes());
+    let wrong = |what: String| Err(Cause::new(Blame::Environment, "worker_is_another", what));
+    if hello.protocol_version != PROTOCOL_VERSION {
+        return wrong(format!(
+            "the image's worker speaks protocol {}, lemctl {PROTOCOL_VERSION}: rebuild it with lemctl images build {backend}",
+            hello.protocol_version
+        ));
+    }
+    if hello.backend != backend {
+        return wrong(format!(
+            "the image's worker is backend {}, not {backend}",
+            said(&hello.backend)
+        ));
+    }
+    if !gpus.is_empty() && hello.gpus != gpus {
+        let (seen, asked) = (said(&hello.gpus.join(", ")), gpus.join(", "));
+        return wrong(format!(
+            "the worker sees GPUs [{seen}], asked for [{asked}]"
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn unexpected(asked: &str, outcome: &Outcome) -> WorkerError {

@@ -67,6 +67,14 @@ impl Lease {
     /// # Errors
     /// If it cannot be written.
     pub fn hold(&self, control: &Utf8Path) -> Result<(), StoreError> {
+        if self.thread.is_none() {
+            let source = std::io::Error::other("the thread that renews leases did not start");
+            return Err(StoreError {
+                action: "renew",
+                path: control.join("lease"),
+                source,
+            });
+        }
         write(control, &*self.clock.0)?;
         if let Ok(mut held) = self.folders.lock() {
             held.push(control.to_owned());

@@ -1,6 +1,7 @@
 //! What a running container mounts: its control folder (read-only there) and its outbox.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -74,17 +75,41 @@ impl Live {
     }
 }
 
-/// Removes a folder and all in it; one that is not there is fine.
+/// Removes a folder and all in it; one that is not there is fine. A container may have taken the rights
+/// on its own folders away: they are given back first, where that is what stands in the way.
 ///
 /// # Errors
 /// If something in it cannot be removed.
 pub(super) fn remove(folder: &Utf8Path) -> Result<(), StoreError> {
-    match std::fs::remove_dir_all(folder) {
+    let removed = std::fs::remove_dir_all(folder).or_else(|error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            give_back(folder.as_std_path());
+            std::fs::remove_dir_all(folder)
+        }
+        _ => Err(error),
+    });
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError {
             action: "remove",
             path: folder.to_owned(),
             source: error,
         }),
         _ => Ok(()),
+    }
+}
+
+/// Lets the owner into every folder below `folder`. Links are not followed; depth is that of the file
+/// system's longest path.
+fn give_back(folder: &Path) {
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let _ = std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700));
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        let folders = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        open.extend(folders.map(|entry| entry.path()));
     }
 }

@@ -9,11 +9,11 @@ use super::RunnerError;
 use crate::campaign::{self, Campaign, Expansion, PromptSource};
 use crate::catalogue::{Catalogue, Catalogues};
 use crate::clock::Clock;
-use crate::execution::{Event, Fingerprint, RunStatus, State, Verdict};
-use crate::journal::{Journal, Lock, Replayed, replay};
-use crate::manifest::check_result;
+use crate::execution::{Event, Fingerprint, State};
+use crate::journal::{Journal, JournalError, Lock, Replayed, replay};
+use crate::manifest::{MANIFEST_FILE, Manifest, SUMS_FILE, check_result, write_sums};
 use crate::plan::Plan;
-use crate::store::{Folders, Inputs, StoreError, sync_folder};
+use crate::store::{Folders, Inputs, StoreError, read_bounded, sync_folder};
 use crate::units::Digest;
 
 /// A campaign, planned, with the texts it was planned from.
@@ -138,34 +138,43 @@ impl Opened {
         Ok(self)
     }
 
-    /// Looks at the results of all accepted and rejected runs; those that are no longer what the
-    /// journal cites are due again. Gives one sentence for each.
+    /// Looks at the results of all attempts; one that is no longer what the journal cites is given up,
+    /// and if it stood, its run is due again. Gives one sentence for each.
     ///
     /// # Errors
     /// If the journal cannot be written.
     pub fn recheck(&mut self, clock: &dyn Clock) -> Result<Vec<String>, RunnerError> {
         let mut lost = Vec::new();
         for run in 0..self.planned.plan.runs.len() {
-            let RunStatus::Ended {
-                verdict: Verdict::Accepted | Verdict::Rejected { .. },
-                result,
-                ..
-            } = self.state.status(run)
-            else {
-                continue;
-            };
-            let Some(Err(error)) = result
-                .as_ref()
-                .map(|cited| check_result(&self.folders, cited))
-            else {
-                continue;
-            };
-            let id = self.planned.plan.runs[run].id.clone();
-            let reason = error.to_string();
-            lost.push(format!("{id} is due again: {reason}"));
-            self.record(&Event::ResultLost { run: id, reason }, clock)?;
+            for (index, attempt) in self.state.history(run).enumerate() {
+                let Some(cited) = attempt.result else {
+                    continue;
+                };
+                if let Err(error) = check_result(&self.folders, &cited) {
+                    lost.push((
+                        run,
+                        u32::try_from(index + 1).unwrap_or(u32::MAX),
+                        error.to_string(),
+                    ));
+                }
+            }
         }
-        Ok(lost)
+        let mut sentences = Vec::new();
+        for (run, attempt, reason) in lost {
+            let run = self.planned.plan.runs[run].id.clone();
+            sentences.push(format!(
+                "attempt {attempt} at {run} counts no more: {reason}"
+            ));
+            self.record(
+                &Event::ResultLost {
+                    run,
+                    attempt,
+                    reason,
+                },
+                clock,
+            )?;
+        }
+        Ok(sentences)
     }
 }
 
@@ -209,12 +218,40 @@ pub fn reopen(folders: Folders) -> Result<Opened, RunnerError> {
     let lock = Lock::take(&results)?;
     let (planned, state, replayed) = replayed(&folders)?;
     let journal = Journal::open(&results, lock, &replayed)?;
+    if state.sealed().is_some() && !folders.manifests().join(SUMS_FILE).exists() {
+        write_sums(&folders, &state)?;
+    }
     Ok(Opened {
         folders,
         planned,
         state,
         journal,
         torn_bytes: replayed.torn_bytes,
+    })
+}
+
+/// A manifest that counts more events than the journal has means that the journal lost its end.
+fn refuse_short_tail(folders: &Folders, replayed: &Replayed) -> Result<(), JournalError> {
+    let path = folders.manifests().join(MANIFEST_FILE);
+    let bytes = read_bounded(&path, 1 << 30).unwrap_or_default();
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
+        return Ok(());
+    };
+    let (sealed, head) = (manifest.journal, replayed.head);
+    let what = if head.events < sealed.events {
+        format!(
+            "{} events are there, the manifest counts {}: the end is missing",
+            head.events, sealed.events
+        )
+    } else if head.events == sealed.events && head.sha256 != sealed.sha256 {
+        "it is not the line that the manifest cites as the last".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(JournalError::Damaged {
+        path: folders.results().join(crate::journal::FILE),
+        line: head.events,
+        what,
     })
 }
 
@@ -257,6 +294,7 @@ pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerE
         return Err(trouble);
     }
     let replayed = outcome?;
+    refuse_short_tail(folders, &replayed)?;
     let (planned, state) = current.ok_or_else(|| RunnerError::Conflict {
         what: format!(
             "{} holds no event",
@@ -276,7 +314,8 @@ fn stored(inputs: &Inputs, fingerprint: &Fingerprint) -> Result<Planned, RunnerE
     let catalogues = inputs.read_all(&fingerprint.catalogues)?;
     let prompts = Kept(inputs.read_all(&fingerprint.prompts)?);
     let planned = Planned::new(&fingerprint.campaign, &text, &catalogues, &prompts)?;
-    if planned.plan.hash() != fingerprint.plan_hash {
+    let hash = planned.campaign.policy_digest(&planned.plan.experiments);
+    if planned.plan.hash() != fingerprint.plan_hash || hash != fingerprint.campaign_hash {
         return Err(RunnerError::Conflict {
             what: format!(
                 "this lemctl ({}) plans campaign {} otherwise than the one that began it",

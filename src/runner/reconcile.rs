@@ -16,15 +16,23 @@ pub struct LeftOver {
     pub running: bool,
 }
 
-/// Every container that carries the campaign's label.
+/// Every container of the campaign in this project, of one backend or of all. A copy of the project
+/// elsewhere has the same ids and another root: its containers are not ours.
 ///
 /// # Errors
 /// If the engine cannot say.
 pub async fn left_over<E: ContainerEngine>(
     engine: &E,
     folders: &Folders,
+    backend: Option<&str>,
 ) -> Result<Vec<LeftOver>, EngineError> {
-    let found = engine.list(&[(labels::CAMPAIGN, &folders.id)]).await?;
+    let root = folders.root_key();
+    let mut wanted = vec![
+        (labels::CAMPAIGN, folders.id.as_str()),
+        (labels::ROOT, root.as_str()),
+    ];
+    wanted.extend(backend.map(|backend| (labels::BACKEND, backend)));
+    let found = engine.list(&wanted).await?;
     Ok(found
         .into_iter()
         .map(|container| LeftOver {
@@ -43,7 +51,7 @@ pub async fn remove_left_over<E: ContainerEngine>(
     engine: &E,
     folders: &Folders,
 ) -> Result<Vec<LeftOver>, RunnerError> {
-    let found = left_over(engine, folders).await?;
+    let found = left_over(engine, folders, None).await?;
     for container in &found {
         engine.remove(&container.id).await?;
     }

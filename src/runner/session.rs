@@ -79,6 +79,30 @@ impl<E> Setting<E> {
     }
 }
 
+/// What ends a step before its end.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It did not work; the campaign goes on along the DAG.
+    Failed(Cause),
+    /// The session cannot go on.
+    Fatal(RunnerError),
+}
+
+impl From<Cause> for Halt {
+    fn from(cause: Cause) -> Self {
+        Self::Failed(cause)
+    }
+}
+
+impl From<RunnerError> for Halt {
+    fn from(error: RunnerError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+/// How long the Engine is left alone after it did not answer.
+const AFTER_OUTAGE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A container that runs.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -155,7 +179,7 @@ impl<E: ContainerEngine> Runner<E> {
                 Decision::Step(step) => self.step(&step).await?,
             }
         }
-        self.finish()
+        self.finish().await
     }
 
     async fn begin(&mut self) -> Result<(), RunnerError> {
@@ -175,7 +199,7 @@ impl<E: ContainerEngine> Runner<E> {
             ));
         }
         let folders = self.opened.folders.clone();
-        for left in reconcile::left_over(&self.setting.engine, &folders).await? {
+        for left in reconcile::left_over(&self.setting.engine, &folders, None).await? {
             self.warn(format!(
                 "removing container {} of an earlier session",
                 left.name
@@ -195,38 +219,54 @@ impl<E: ContainerEngine> Runner<E> {
         let id = self.opened.planned.plan.step_id(step);
         self.record(Event::StepStarted { step: id.clone() })?;
         let outcome = match step {
-            Step::EnsureImage { backend } => self.ensure_image(backend).await,
+            Step::EnsureImage { backend } => self.ensure_image(backend).await.map_err(Halt::from),
             // Only weights drawn by a seed exist so far: there are no files to have.
             Step::EnsureModel { .. } | Step::Measure { .. } => Ok(serde_json::Value::Null),
-            Step::StartContainer { backend } => self.start_container(backend).await,
-            Step::ProbeContainer { backend } => self.probe_container(backend).await,
+            Step::StartContainer { backend } => {
+                self.start_container(backend).await.map_err(Halt::from)
+            }
+            Step::ProbeContainer { backend } => {
+                self.probe_container(backend).await.map_err(Halt::from)
+            }
             Step::Baseline { .. } => {
                 Ok(serde_json::json!({ "watts": null, "reason": super::storing::NO_POWER_SOURCE }))
             }
             Step::LoadEngine { backend, load } => self.load_engine(backend, *load).await,
             Step::UnloadEngine { backend, .. } => self.unload_engine(backend).await,
-            Step::StopContainer { backend } => self.stop_container(backend).await,
+            Step::StopContainer { backend } => {
+                self.stop_container(backend).await.map_err(Halt::from)
+            }
         };
-        match outcome {
-            Ok(detail) => self.record(Event::StepDone { step: id, detail }),
-            Err(cause) => {
-                // A stop that came while the step was under way explains its failure.
-                if self.opened.state.stopping().is_none()
-                    && let Some(reason) = self.setting.stop.asked()
-                {
-                    self.record(Event::StopRequested { reason })?;
-                }
-                self.record(Event::StepFailed {
-                    step: id,
-                    cause: cause.clone(),
-                })?;
-                self.trip(&cause)
+        let cause = match outcome {
+            Ok(detail) => return self.record(Event::StepDone { step: id, detail }),
+            Err(Halt::Fatal(error)) => return Err(error),
+            Err(Halt::Failed(cause)) => cause,
+        };
+        // A stop that came while the step was under way explains its failure.
+        if self.opened.state.stopping().is_none()
+            && let Some(reason) = self.setting.stop.asked()
+        {
+            self.record(Event::StopRequested { reason })?;
+        }
+        self.record(Event::StepFailed {
+            step: id,
+            cause: cause.clone(),
+        })?;
+        self.trip(&cause)?;
+        if cause.is_outage() && self.opened.state.breaker().is_none() {
+            tokio::select! {
+                () = self.setting.stop.wait() => {}
+                () = tokio::time::sleep(AFTER_OUTAGE) => {}
             }
         }
+        Ok(())
     }
 
     /// Opens the breaker if `cause` is one environment failure too many.
     pub(super) fn trip(&mut self, cause: &Cause) -> Result<(), RunnerError> {
+        if self.opened.state.stopping().is_some() || self.opened.state.breaker().is_some() {
+            return Ok(());
+        }
         let limit = self
             .opened
             .planned
@@ -242,7 +282,8 @@ impl<E: ContainerEngine> Runner<E> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<Ended, RunnerError> {
+    async fn finish(&mut self) -> Result<Ended, RunnerError> {
+        self.clear_away().await;
         let stopped = self.opened.state.stopping().map(str::to_owned);
         let breaker = self.opened.state.breaker().cloned();
         self.record(Event::SessionEnded {})?;
@@ -277,11 +318,7 @@ impl<E: ContainerEngine> Runner<E> {
     /// Takes down what stands, after an error that ends the session. What fails here is left to the
     /// lease and to `lemctl campaign down`.
     async fn abandon(&mut self) {
-        self.engine = None;
-        for running in std::mem::take(&mut self.containers).into_values() {
-            self.lease.release(&running.live.control);
-            let _ = self.setting.engine.remove(&running.id).await;
-        }
+        self.clear_away().await;
         let _ = live::remove(&self.opened.folders.live());
     }
 

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::StoreError;
+use crate::units::Digest;
 
 /// Where one campaign's files lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,12 @@ impl Folders {
     #[must_use]
     pub fn logs(&self) -> Utf8PathBuf {
         self.results().join("logs")
+    }
+
+    /// The project root without its name: first 16 hex digits of its path's SHA-256. Marks containers.
+    #[must_use]
+    pub fn root_key(&self) -> String {
+        Digest::of(self.root.as_str().as_bytes()).short(16)
     }
 
     /// Path of an attempt's folder below [`Folders::results`].

@@ -15,9 +15,11 @@ use super::log::{Log, printable};
 use crate::containers::{ExecOutput, ExecSession};
 
 /// Events that may wait to be read. The reader never waits for room, so that a busy lemctl cannot
-/// block the worker's stdout and with it the measurement: what finds no room is dropped if it only
-/// informs, and ends the conversation if it does not.
+/// block the worker's stdout and with it the measurement: what only informs is dropped when the last
+/// [`RESERVED`] places are reached, which are for answers.
 const WAITING_EVENTS: usize = 1024;
+/// Places that only answers and breaches may take.
+const RESERVED: usize = 64;
 
 /// What the reader heard.
 #[derive(Debug)]
@@ -33,6 +35,40 @@ pub enum Reply {
     Ready,
     /// The request is done.
     Done(Outcome),
+}
+
+/// Until when an answer is awaited.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    deadline: tokio::time::Instant,
+    length: Duration,
+}
+
+impl Limit {
+    /// `length` from now.
+    #[must_use]
+    pub fn from_now(length: Duration) -> Self {
+        let now = tokio::time::Instant::now();
+        // A length beyond what the clock can add is as good as for ever: 30 years.
+        let for_ever = Duration::from_secs(30 * 365 * 24 * 3600);
+        Self {
+            deadline: now + length.min(for_ever),
+            length,
+        }
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        tokio::time::Instant::now() >= self.deadline
+    }
+
+    fn passed(&self, request: &'static str) -> WorkerError {
+        WorkerError::TimedOut {
+            request,
+            seconds: self.length.as_secs(),
+        }
+    }
 }
 
 /// A worker that runs. Dropping it closes its stdin, which tells it to end.
@@ -125,18 +161,16 @@ impl Worker {
     pub async fn wait(
         &mut self,
         id: u64,
-        limit: Duration,
+        limit: Limit,
         mut each: impl FnMut(&Event),
     ) -> Result<Reply, WorkerError> {
-        let deadline = tokio::time::Instant::now() + limit;
         loop {
-            let heard = match tokio::time::timeout_at(deadline, self.heard.recv()).await {
-                Err(_) => {
-                    return Err(WorkerError::TimedOut {
-                        request: self.open,
-                        seconds: limit.as_secs(),
-                    });
-                }
+            // Asked on every turn: a flood of events must not outlast the deadline.
+            if tokio::time::Instant::now() >= limit.deadline {
+                return Err(limit.passed(self.open));
+            }
+            let heard = match tokio::time::timeout_at(limit.deadline, self.heard.recv()).await {
+                Err(_) => return Err(limit.passed(self.open)),
                 Ok(None) => return Err(self.gone()),
                 Ok(Some(Heard::Broken(error))) => return Err(error),
                 Ok(Some(Heard::Event(line))) => line,
@@ -177,6 +211,7 @@ impl Worker {
         request: Request,
         limit: Duration,
     ) -> Result<Outcome, WorkerError> {
+        let limit = Limit::from_now(limit);
         let id = self.send(attempt, request).await?;
         match self.wait(id, limit, |_| {}).await? {
             Reply::Done(outcome) => Ok(outcome),
@@ -255,11 +290,24 @@ fn hear(piece: Piece<'_>, tell: &mpsc::Sender<Heard>) {
         Piece::Line(line) => match serde_json::from_slice::<EventLine>(line) {
             Ok(event) => Heard::Event(event),
             Err(error) => Heard::Broken(WorkerError::Protocol {
-                what: format!("not an event ({error}): {}", printable(line)),
+                what: format!(
+                    "not an event ({}): {}",
+                    printable(error.to_string().as_bytes()),
+                    printable(line)
+                ),
             }),
         },
     };
-    // A full channel means a flood that nobody reads: dropping is the bound, and a dropped answer
-    // shows as a timeout.
+    let informs = matches!(
+        &heard,
+        Heard::Event(EventLine {
+            event: Event::Mark(_) | Event::Progress { .. },
+            ..
+        })
+    );
+    if informs && tell.capacity() <= RESERVED {
+        return;
+    }
+    // A channel that even answers have filled means a flood of them that nobody asked for.
     let _ = tell.try_send(heard);
 }

@@ -10,7 +10,7 @@ mod log;
 mod outbox;
 mod record;
 
-pub use conversation::{Reply, Worker};
+pub use conversation::{Limit, Reply, Worker};
 pub use error::WorkerError;
 pub use log::printable;
 pub use outbox::{Collected, OutboxError, collect, exit_record};

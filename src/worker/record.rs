@@ -1,5 +1,6 @@
 //! Checking a record against what was asked: a number that is not in a checked record does not exist.
 
+use super::printable;
 use lem_protocol::{
     Arrival, MarkName, MeasureFor, Parameters, RECORD_SCHEMA_VERSION, Record, RequestRecord,
 };
@@ -32,8 +33,8 @@ pub struct Expected<'a> {
 /// # Errors
 /// One sentence that names the first thing that is wrong.
 pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
-    let record: Record =
-        serde_json::from_slice(bytes).map_err(|error| format!("not a record: {error}"))?;
+    let record: Record = serde_json::from_slice(bytes)
+        .map_err(|error| format!("not a record: {}", printable(error.to_string().as_bytes())))?;
     same(
         "schema_version",
         &record.schema_version,
@@ -124,7 +125,7 @@ fn same<T: PartialEq + std::fmt::Debug + ?Sized>(
     }
     let short = |value: &T| {
         let text = format!("{value:?}");
-        text.chars().take(200).collect::<String>()
+        printable(text.chars().take(200).collect::<String>().as_bytes())
     };
     Err(format!(
         "{what} is {}, asked for {}",

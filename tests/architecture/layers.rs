@@ -100,7 +100,7 @@ mod tests {
             ("src/plan/order.rs", "use super::super::runner::Runner;"),
             (
                 "src/journal/mod.rs",
-                "fn f() -> crate::containers::Id { todo() }",
+                "fn f() -> crate::worker::Id { todo() }",
             ),
             ("src/units/mod.rs", "use crate::diagnostics::Fault;"),
             (

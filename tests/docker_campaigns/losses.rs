@@ -1,4 +1,4 @@
-//! A container that is removed or paused from outside while it measures: one run fails, the campaign goes
+//! A container that is removed, stopped or paused from outside while it measures: one run fails, the campaign goes
 //! on in a new container, and `--retry failed` mends it in the open.
 
 use std::collections::BTreeSet;
@@ -106,4 +106,9 @@ fn docker_container_paused_from_outside() {
 #[test]
 fn docker_container_killed_from_outside() {
     lose(&["kill"]);
+}
+
+#[test]
+fn docker_container_stopped_from_outside() {
+    lose(&["stop"]);
 }

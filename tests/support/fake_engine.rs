@@ -87,6 +87,16 @@ impl FakeEngine {
         });
     }
 
+    /// From now on every call fails with this error; `None` ends that.
+    pub fn set_down(&self, error: Option<EngineError>) {
+        self.state().down = error;
+    }
+
+    /// Does something once, before the call after `after` others is answered, counted from now.
+    pub fn before_call(&self, after: usize, act: impl FnOnce() + Send + 'static) {
+        self.state().interludes.push((after, Box::new(act)));
+    }
+
     /// Every call so far, one line each: `create <name>`, `start <name>`, `exec <name> <argv…>`, …
     pub fn calls(&self) -> Vec<String> {
         self.state().calls.clone()
@@ -142,6 +152,7 @@ impl FakeEngine {
     }
 
     fn call(&self, line: String) -> Result<MutexGuard<'_, State>, EngineError> {
+        self.interlude();
         let mut state = self.state();
         let position = state.faults.iter_mut().position(|fault| {
             let hit = line.starts_with(&fault.call);
@@ -150,9 +161,27 @@ impl FakeEngine {
             due
         });
         state.calls.push(line);
+        if let Some(error) = &state.down {
+            return Err(error.clone());
+        }
         match position {
             Some(position) => Err(state.faults.remove(position).error),
             None => Ok(state),
+        }
+    }
+
+    fn interlude(&self) {
+        let due = {
+            let mut state = self.state();
+            let due = state.interludes.iter().position(|(after, _)| *after == 0);
+            let due = due.map(|position| state.interludes.remove(position).1);
+            for (after, _) in &mut state.interludes {
+                *after -= 1;
+            }
+            due
+        };
+        if let Some(act) = due {
+            act();
         }
     }
 

@@ -9,7 +9,6 @@ use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::Failure;
 use crate::execution::{Event, RunStatus, State, Verdict};
-use crate::manifest::complete;
 use crate::runner::{self, Changes, Opened, Planned, drift};
 use crate::store::Folders;
 
@@ -30,7 +29,8 @@ pub(in crate::cli) struct Resume {
     /// Go on although images, driver, GPUs or catalogues are not those of the last session.
     #[arg(long)]
     accept_environment: bool,
-    /// Do runs again: `failed` (and skipped), `rejected`, or either with `=CODE`.
+    /// Do runs again: `failed` (and skipped), `rejected`, either with `=CODE`, or `lost` (their files are gone
+    /// or altered).
     #[arg(long, value_name = "VERDICT[=CODE]", value_parser = Retry::parse)]
     retry: Option<Retry>,
     #[command(flatten)]
@@ -40,8 +40,18 @@ pub(in crate::cli) struct Resume {
 /// Which runs are done again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Retry {
-    rejected: bool,
+    what: What,
     code: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Failed and skipped runs.
+    Failed,
+    /// Rejected runs.
+    Rejected,
+    /// Runs whose files are no longer what was accepted.
+    Lost,
 }
 
 impl Retry {
@@ -50,17 +60,13 @@ impl Retry {
             Some((word, code)) => (word, Some(code.to_owned())),
             None => (text, None),
         };
-        match word {
-            "failed" => Ok(Self {
-                rejected: false,
-                code,
-            }),
-            "rejected" => Ok(Self {
-                rejected: true,
-                code,
-            }),
-            other => Err(format!("`{other}` is neither `failed` nor `rejected`")),
-        }
+        let what = match word {
+            "failed" => What::Failed,
+            "rejected" => What::Rejected,
+            "lost" if code.is_none() => What::Lost,
+            other => return Err(format!("`{other}` is none of failed, rejected, lost")),
+        };
+        Ok(Self { what, code })
     }
 
     fn wants(&self, verdict: &Verdict) -> bool {
@@ -68,10 +74,10 @@ impl Retry {
         match verdict {
             Verdict::Accepted => false,
             Verdict::Rejected { reasons } => {
-                self.rejected && reasons.iter().any(|reason| fits(&reason.code))
+                self.what == What::Rejected && reasons.iter().any(|reason| fits(&reason.code))
             }
             Verdict::Failed { cause } | Verdict::Skipped { cause } => {
-                !self.rejected && fits(&cause.code)
+                self.what == What::Failed && fits(&cause.code)
             }
         }
     }
@@ -101,9 +107,6 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         reopen_runs(&mut opened, retry)?;
     }
     if opened.state.sealed().is_some() {
-        if complete(&opened.folders, &opened.state)? {
-            output::note("SHA256SUMS was missing since a crash: written");
-        }
         output::text(&format!(
             "campaign {} ({}) is finished and sealed; --retry does runs of it again",
             opened.folders.campaign, opened.folders.id
@@ -158,6 +161,12 @@ fn take_changes(
 }
 
 fn reopen_runs(opened: &mut Opened, retry: &Retry) -> Result<(), Failure> {
+    if retry.what == What::Lost {
+        for sentence in opened.recheck(&HostClock)? {
+            output::note(&format!("warning: {sentence}"));
+        }
+        return Ok(());
+    }
     let runs = chosen(&opened.state, retry);
     if runs.is_empty() {
         output::note("no run fits --retry");

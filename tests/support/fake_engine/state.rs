@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) execs: HashMap<String, Exec>,
     pub(super) programs: BTreeMap<String, Program>,
     pub(super) faults: Vec<Fault>,
+    pub(super) down: Option<EngineError>,
+    pub(super) interludes: Vec<(usize, Box<dyn FnOnce() + Send>)>,
     pub(super) calls: Vec<String>,
     pub(super) boot_lines: Vec<String>,
     pub(super) ids: u64,

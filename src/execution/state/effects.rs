@@ -1,0 +1,226 @@
+//! What events do to the state, once the transition has found that they may happen.
+
+use super::{BackendState, Container, Ended, IllegalEvent, RunStatus, State};
+use crate::execution::{Blame, Cause, Figures, ResultFile, Verdict};
+use crate::plan::Step;
+
+impl State {
+    pub(super) fn start_session(&mut self, session: u32) {
+        if let Some(index) = self.running {
+            self.interrupt(index);
+        }
+        self.session = session;
+        self.in_session = true;
+        self.loaded = None;
+        self.resident_baseline = false;
+        self.load_failures.clear();
+        self.environment_failures = 0;
+        self.breaker = None;
+        self.stopping = None;
+        for backend in self.backends.values_mut() {
+            backend.container = Container::Absent;
+            backend.bare_baseline = false;
+            backend.down = None;
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, index: usize) {
+        self.running = None;
+        self.runs[index].status = RunStatus::Due;
+        if let Some(last) = self.runs[index].attempts.last_mut() {
+            *last = Some(Ended::Interrupted);
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        index: usize,
+        verdict: Verdict,
+        result: Option<ResultFile>,
+        figures: Figures,
+    ) {
+        self.tally.due -= 1;
+        *self.counter(&verdict) += 1;
+        self.backend_of(index).due -= 1;
+        self.runs[index].status = RunStatus::Ended {
+            verdict,
+            result,
+            figures,
+        };
+    }
+
+    pub(super) fn reopen(&mut self, index: usize) {
+        if let RunStatus::Ended { verdict, .. } =
+            std::mem::replace(&mut self.runs[index].status, RunStatus::Due)
+        {
+            *self.counter(&verdict) -= 1;
+            self.tally.due += 1;
+            self.backend_of(index).due += 1;
+            self.cursor = self.cursor.min(index);
+            let experiment = self.plan.experiment_of(index).hash;
+            self.refused.remove(&experiment);
+            let key = self.plan.experiment_of(index).engine_key;
+            self.refused_keys.remove(&key);
+        }
+    }
+
+    /// Forgets the result of an attempt; if it is the one that stands, the run is due again.
+    pub(super) fn lose_result(&mut self, index: usize, attempt: u32) -> Result<(), IllegalEvent> {
+        let place = (attempt as usize).checked_sub(1);
+        let ended = place.and_then(|place| self.runs[index].attempts.get_mut(place));
+        let Some(Some(Ended::With(_, result @ Some(_)))) = ended else {
+            return Err(IllegalEvent {
+                event: "result_lost",
+                why: format!("attempt {attempt} has no result"),
+            });
+        };
+        let lost = result.take();
+        let stands = matches!(
+            &self.runs[index].status,
+            RunStatus::Ended { result, .. } if *result == lost
+        );
+        if stands {
+            self.reopen(index);
+        }
+        Ok(())
+    }
+
+    /// The user let differences pass: what was ensured of the images may be what differs.
+    pub(super) fn take_override(&mut self, differences: &[String]) {
+        self.overrides.extend_from_slice(differences);
+        for backend in self.backends.values_mut() {
+            backend.image = false;
+        }
+    }
+
+    pub(super) fn unseal(&mut self) {
+        if let Some(seal) = self.sealed.take() {
+            self.previous_seal = Some(seal);
+        }
+    }
+
+    pub(super) fn counter(&mut self, verdict: &Verdict) -> &mut usize {
+        match verdict {
+            Verdict::Accepted => &mut self.tally.accepted,
+            Verdict::Rejected { .. } => &mut self.tally.rejected,
+            Verdict::Failed { .. } => &mut self.tally.failed,
+            Verdict::Skipped { .. } => &mut self.tally.skipped,
+        }
+    }
+
+    pub(super) fn backend_of(&mut self, index: usize) -> &mut BackendState {
+        let backend = &self.plan.loads[self.plan.runs[index].load].backend;
+        self.backends
+            .get_mut(backend)
+            .expect("new() entered the backend of every run")
+    }
+
+    pub(super) fn backend(&mut self, backend: &str) -> &mut BackendState {
+        self.backends
+            .get_mut(backend)
+            .expect("the plan's steps name only backends of its runs")
+    }
+
+    pub(super) fn step_done(&mut self, step: &Step, detail: &serde_json::Value) {
+        match step {
+            Step::EnsureImage { backend } => {
+                self.backend(backend).image = true;
+                self.images.insert(backend.clone(), detail.clone());
+            }
+            Step::EnsureModel { backend } => self.backend(backend).model = true,
+            Step::StartContainer { backend } => {
+                self.backend(backend).container = Container::Started
+            }
+            Step::ProbeContainer { backend } => self.backend(backend).container = Container::Probed,
+            Step::Baseline {
+                backend,
+                load: None,
+                ..
+            } => self.backend(backend).bare_baseline = true,
+            Step::Baseline { load: Some(_), .. } => self.resident_baseline = true,
+            Step::LoadEngine { load, .. } => {
+                self.loaded = Some(*load);
+                self.resident_baseline = false;
+            }
+            Step::UnloadEngine { .. } => {
+                self.loaded = None;
+                self.resident_baseline = false;
+            }
+            Step::StopContainer { backend } => self.lose_container(backend),
+            Step::Measure { .. } => {}
+        }
+    }
+
+    pub(super) fn step_failed(&mut self, step: &Step, id: &str, cause: &Cause) {
+        if cause.blame == Blame::Environment {
+            self.environment_failures += 1;
+        }
+        match step {
+            Step::EnsureImage { backend }
+            | Step::EnsureModel { backend }
+            | Step::StartContainer { backend }
+            | Step::ProbeContainer { backend }
+            | Step::Baseline {
+                backend,
+                load: None,
+                ..
+            } => {
+                // What a failed start left is removed; what runs is stopped before it is tried again.
+                if !cause.is_outage() {
+                    self.backend(backend).down = Some((id.to_owned(), cause.clone()));
+                }
+            }
+            Step::Baseline {
+                load: Some(load), ..
+            } => {
+                self.load_failures.insert(*load, cause.clone());
+            }
+            Step::LoadEngine { load, .. } => match cause.blame {
+                Blame::Config => {
+                    let key = self.plan.loads[*load].engine_key;
+                    self.refused_keys
+                        .entry(key)
+                        .or_insert_with(|| (id.to_owned(), cause.clone()));
+                }
+                Blame::Worker => {
+                    self.load_failures.insert(*load, cause.clone());
+                }
+                // The container is observed anew and the load tried again, until the breaker opens.
+                Blame::Environment => {}
+            },
+            // What could not be ended in order is ended with its container.
+            Step::UnloadEngine { backend, .. } | Step::StopContainer { backend } => {
+                self.lose_container(backend);
+            }
+            Step::Measure { .. } => {}
+        }
+    }
+
+    pub(super) fn lose_container(&mut self, backend: &str) {
+        if let Some(state) = self.backends.get_mut(backend) {
+            state.container = Container::Absent;
+            state.bare_baseline = false;
+        }
+        self.lose_worker(backend);
+    }
+
+    pub(super) fn lose_worker(&mut self, backend: &str) {
+        if self
+            .loaded
+            .is_some_and(|load| self.plan.loads[load].backend == backend)
+        {
+            self.loaded = None;
+            self.resident_baseline = false;
+        }
+    }
+
+    pub(super) fn judge_environment(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Failed { cause } if cause.blame == Blame::Environment => {
+                self.environment_failures += 1
+            }
+            Verdict::Accepted | Verdict::Rejected { .. } => self.environment_failures = 0,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The state of a campaign: what it holds. [`State::apply`] moves it on, the queries look at it.
+
+mod effects;
+mod migrate;
+mod queries;
+mod transition;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::{Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
+use crate::plan::{Plan, Step};
+use crate::units::Digest;
+
+pub use migrate::Retired;
+pub use transition::IllegalEvent;
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunStatus {
+    /// To be measured.
+    Due,
+    /// An attempt is in progress.
+    Running,
+    /// A verdict was given.
+    Ended {
+        /// The verdict.
+        verdict: Verdict,
+        /// The result file, if there is one.
+        result: Option<ResultFile>,
+        /// Headline figures.
+        figures: Figures,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::execution) enum Ended {
+    Interrupted,
+    With(Verdict, Option<ResultFile>),
+}
+
+/// A run's history.
+#[derive(Debug, Clone)]
+struct RunState {
+    status: RunStatus,
+    attempts: Vec<Option<Ended>>,
+}
+
+impl RunState {
+    fn history(&self) -> impl Iterator<Item = Attempt> {
+        self.attempts.iter().map(|ended| match ended {
+            Some(Ended::With(verdict, result)) => Attempt {
+                verdict: Some(verdict.clone()),
+                result: result.clone(),
+            },
+            Some(Ended::Interrupted) | None => Attempt {
+                verdict: None,
+                result: None,
+            },
+        })
+    }
+}
+
+/// How many runs stand where.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    /// To be measured, the running one included.
+    pub due: usize,
+    /// Accepted.
+    pub accepted: usize,
+    /// Rejected.
+    pub rejected: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Skipped.
+    pub skipped: usize,
+}
+
+/// How a container stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::execution) enum Container {
+    Absent,
+    Started,
+    Probed,
+}
+
+/// What is known of a backend in this session.
+#[derive(Debug, Clone)]
+pub(in crate::execution) struct BackendState {
+    pub(in crate::execution) image: bool,
+    pub(in crate::execution) model: bool,
+    pub(in crate::execution) container: Container,
+    pub(in crate::execution) bare_baseline: bool,
+    /// Why nothing more can be done with it in this session.
+    pub(in crate::execution) down: Option<(String, Cause)>,
+    pub(in crate::execution) due: usize,
+}
+
+/// The state of a campaign under one plan.
+#[derive(Debug)]
+pub struct State {
+    plan: Arc<Plan>,
+    index: HashMap<String, usize>,
+    steps: HashMap<String, Step>,
+    runs: Vec<RunState>,
+    tally: Tally,
+    cursor: usize,
+    fingerprint: Option<Fingerprint>,
+    session: u32,
+    in_session: bool,
+    running: Option<usize>,
+    environment: Option<(Digest, serde_json::Value)>,
+    sealed: Option<Digest>,
+    previous_seal: Option<Digest>,
+    images: BTreeMap<String, serde_json::Value>,
+    retired: BTreeMap<(Digest, u32), (String, RunState)>,
+    overrides: Vec<String>,
+    pub(in crate::execution) backends: HashMap<String, BackendState>,
+    pub(in crate::execution) loaded: Option<usize>,
+    pub(in crate::execution) resident_baseline: bool,
+    pub(in crate::execution) load_failures: HashMap<usize, Cause>,
+    /// Engine keys and experiments whose config was refused, with the id that showed it.
+    pub(in crate::execution) refused_keys: HashMap<Digest, (String, Cause)>,
+    pub(in crate::execution) refused: HashMap<Digest, (String, Cause)>,
+    environment_failures: u32,
+    pub(in crate::execution) breaker: Option<Cause>,
+    pub(in crate::execution) stopping: Option<String>,
+}
+
+impl State {
+    /// The state before the first event.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let index = plan
+            .runs
+            .iter()
+            .enumerate()
+            .map(|(i, run)| (run.id.clone(), i))
+            .collect();
+        let steps = plan
+            .graph
+            .node_weights()
+            .filter(|step| !matches!(step, Step::Measure { .. }))
+            .map(|step| (plan.step_id(step), step.clone()))
+            .collect();
+        let runs = vec![
+            RunState {
+                status: RunStatus::Due,
+                attempts: Vec::new()
+            };
+            plan.runs.len()
+        ];
+        let mut backends: HashMap<String, BackendState> = HashMap::new();
+        for run in &plan.runs {
+            let backend = &plan.loads[run.load].backend;
+            let state = backends.entry(backend.clone()).or_insert(BackendState {
+                image: false,
+                model: false,
+                container: Container::Absent,
+                bare_baseline: false,
+                down: None,
+                due: 0,
+            });
+            state.due += 1;
+        }
+        let tally = Tally {
+            due: runs.len(),
+            ..Tally::default()
+        };
+        Self {
+            plan,
+            index,
+            steps,
+            runs,
+            tally,
+            cursor: 0,
+            fingerprint: None,
+            session: 0,
+            in_session: false,
+            running: None,
+            environment: None,
+            sealed: None,
+            previous_seal: None,
+            images: BTreeMap::new(),
+            retired: BTreeMap::new(),
+            overrides: Vec::new(),
+            backends,
+            loaded: None,
+            resident_baseline: false,
+            load_failures: HashMap::new(),
+            refused_keys: HashMap::new(),
+            refused: HashMap::new(),
+            environment_failures: 0,
+            breaker: None,
+            stopping: None,
+        }
+    }
+}
