@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::campaign_files::{Files, campaign_text, text};
+use crate::campaign_files::{Files, campaign_text, docker, text};
 use crate::project::{Project, json};
 use crate::session::Session;
 
@@ -173,4 +173,7 @@ fn docker_a_second_up_of_a_finished_campaign_begins_another() {
             "{field}"
         );
     }
+    let all = "label=org.lemctl.campaign-name=again";
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", all]), "");
+    assert_eq!(project.foreign(), Vec::<String>::new());
 }
