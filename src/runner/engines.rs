@@ -173,28 +173,30 @@ impl<E: ContainerEngine> Runner<E> {
         error: &WorkerError,
     ) -> Cause {
         let mut cause = worker_cause(error);
-        if !matches!(
+        let gone = matches!(
             error,
-            WorkerError::Gone { .. }
-                | WorkerError::Connection { .. }
-                | WorkerError::TimedOut { .. }
-        ) {
+            WorkerError::Gone { .. } | WorkerError::Connection { .. }
+        );
+        // Who is silent for too long may be paused.
+        if !gone && !matches!(error, WorkerError::TimedOut { .. }) {
             return cause;
         }
+        let lost = Cause::new(
+            Blame::Environment,
+            "container_lost",
+            format!("the container of {backend} ended, was paused or removed from outside"),
+        );
         if !self.container_runs(backend).await {
-            return Cause::new(
-                Blame::Environment,
-                "container_lost",
-                format!("the container of {backend} ended, was paused or removed from outside"),
-            );
+            return lost;
+        }
+        if !gone {
+            return cause;
         }
         let Some(running) = self.containers.get(backend) else {
             return cause;
         };
-        if matches!(error, WorkerError::TimedOut { .. }) {
-            return cause;
-        }
-        // The wrapper writes its record right after the worker's end, the stream may end a little before.
+        // The wrapper writes its record right after the worker's end, the stream may end a little before;
+        // and before the Engine itself knows that a container has ended.
         for _ in 0..20 {
             if let Ok(Some(bytes)) = exit_record(&running.live.outbox, worker_id)
                 && let Ok(record) = serde_json::from_slice::<ExitRecord>(&bytes)
@@ -212,6 +214,9 @@ impl<E: ContainerEngine> Runner<E> {
                 return cause;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+            if !self.container_runs(backend).await {
+                return lost;
+            }
         }
         cause
     }
