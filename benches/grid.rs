@@ -30,7 +30,7 @@ fn campaign(shared: &str) -> Campaign {
         "campaign_name: bench\nmodel: {{random: {{seed: 1}}}}\n\
          workload: {{synthetic: {{input_tokens: 32, output_tokens: 16}}}}\n\
          grid:\n  backends: [reference]\n  shared: {{{shared}}}\n  \
-         exclude: [{{when: {{batch_size: {{gt: 90}}, threads: {{ge: 8}}}}, reason: too much at once}},\n            {{when: {{context_length: {{gt: 64}}, num_layers: {{gt: 4}}}}, reason: too slow}}]\n"
+         exclude: [{{when: {{batch_size: {{gt: 90}}, threads: {{ge: 8}}}}, reason: too much at once}},\n            {{when: {{context_length: {{ne: 512}}, num_layers: {{gt: 4}}}}, reason: too slow}}]\n"
     );
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),

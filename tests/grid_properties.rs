@@ -350,6 +350,16 @@ fn what_has_no_effect_is_normalised_away_even_through_another() {
     );
 }
 
+/// The condition that makes `draft_tokens` dead holds only once another has put `draft` to its default.
+#[test]
+fn what_has_no_effect_is_found_whatever_the_order_of_the_catalogue() {
+    let campaign = load_text(
+        "campaign_name: x\nmodel: {random: {seed: 1}}\nworkload: {synthetic: {input_tokens: 8, output_tokens: 8}}\n\
+         grid: {backends: [gadget], shared: {eager: true, draft: true, draft_tokens: [2, 4]}}\n",
+    );
+    assert_eq!(campaign.expand().experiments.len(), 1);
+}
+
 #[test]
 fn equal_workloads_are_made_once() {
     let campaign = load_text(

@@ -14,6 +14,12 @@ mod stage;
 mod crash;
 #[path = "runner/engine.rs"]
 mod engine;
+#[path = "runner/faults.rs"]
+mod faults;
+#[path = "runner/policy.rs"]
+mod policy;
+#[path = "runner/stop.rs"]
+mod stop;
 
 use stage::{EIGHT, Stage};
 

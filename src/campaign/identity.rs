@@ -31,8 +31,7 @@ pub(super) fn canonical(
         "request": request,
         "model": model,
         "workload": workload.canonical(),
-        // A warm-up that is off is one thing, whatever else is written beside it.
-        "warmup": if warmup.enabled { json!(warmup) } else { json!({ "enabled": false }) },
+        "warmup": warmup_form(warmup),
         "baseline": baseline,
     })
 }
@@ -63,7 +62,7 @@ impl Frame {
             "request": GAP,
             "model": model,
             "workload": GAP,
-            "warmup": if warmup.enabled { json!(warmup) } else { json!({ "enabled": false }) },
+            "warmup": warmup_form(warmup),
             "baseline": baseline,
         });
         let engine =
@@ -102,6 +101,15 @@ fn split<const N: usize>(value: &Value) -> [String; N] {
     parts
         .try_into()
         .expect("the value has its gaps, and no user's text can hold a control character there")
+}
+
+/// A warm-up that is off is one thing, whatever else is written beside it.
+fn warmup_form(warmup: &WarmupPolicy) -> Value {
+    if warmup.enabled {
+        json!(warmup)
+    } else {
+        json!({ "enabled": false })
+    }
 }
 
 fn backend(catalogue: &Catalogue) -> Value {

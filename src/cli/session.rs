@@ -122,8 +122,14 @@ pub(super) async fn run(
     setting: Setting<DockerEngine>,
     stopper: Stopper,
     opened: Opened,
+    progress: ProgressArguments,
 ) -> Outcome {
     let folders = opened.folders.clone();
+    // Programs read JSON lines from stdout: what is for people goes elsewhere.
+    let say: fn(&str) = match progress.progress {
+        ProgressStyle::Json => output::note,
+        _ => output::text,
+    };
     let listening = tokio::spawn(listen(stopper));
     let ended = Runner::new(setting, opened).session().await;
     listening.abort();
@@ -131,14 +137,14 @@ pub(super) async fn run(
     let target = format!("{} ({})", folders.campaign, folders.id);
     if let Some(manifest) = &ended.manifest {
         let verification = verify(&folders);
-        output::text(&summary_text(manifest));
-        output::text("");
-        output::text(&format!(
+        say(&summary_text(manifest));
+        say("");
+        say(&format!(
             "manifest: {}",
             root.shown(&folders.manifests().join("manifest.json"))
         ));
         if verification.findings.is_empty() {
-            output::text(&format!(
+            say(&format!(
                 "verified: {} files are what was sealed",
                 verification.checked
             ));

@@ -23,6 +23,12 @@ pub(super) fn render(
     text
 }
 
+/// The hash that a list gives for a path below the campaign's results folder.
+pub(super) fn listed<'a>(folders: &Folders, list: &'a str, path: &str) -> Option<&'a str> {
+    let end = format!("  {}{path}", prefix(folders));
+    list.lines().find_map(|line| line.strip_suffix(&end))
+}
+
 /// From the manifest's folder to the results folder.
 pub(super) fn prefix(folders: &Folders) -> String {
     format!("../../../results/{}/{}/", folders.campaign, folders.id)

@@ -309,8 +309,11 @@ impl Check<'_> {
             return;
         };
         let journal = self.folders.results().join(crate::journal::FILE);
-        if let Ok(journal) = read_bounded(&journal, MAX_FILE_BYTES) {
-            files.insert(sums::journal_path(), Digest::of(&journal));
+        let journal_digest = read_bounded(&journal, MAX_FILE_BYTES)
+            .ok()
+            .map(|bytes| Digest::of(&bytes));
+        if let Some(digest) = journal_digest {
+            files.insert(sums::journal_path(), digest);
         }
         // A record whose result is altered has no sealed hash to compare with: its line is left alone.
         let want = sums::render(self.folders, manifest, &files);
@@ -318,6 +321,14 @@ impl Check<'_> {
         let text = String::from_utf8_lossy(&bytes);
         let have: BTreeSet<&str> = text.lines().collect();
         let damaged = !self.findings.is_empty();
+        // The seal is the journal's last line: nothing after it holds its hash but this list.
+        let listed = sums::listed(self.folders, &text, &sums::journal_path());
+        if let (Some(listed), Some(digest)) = (listed, journal_digest)
+            && listed != digest.to_string()
+        {
+            let what = format!("its SHA-256 is {digest}, {SUMS_FILE} says {listed}");
+            self.found(FindingKind::Altered, &journal, what);
+        }
         for line in want.difference(&have) {
             self.found(
                 FindingKind::Altered,

@@ -15,6 +15,9 @@ use crate::manifest::WarmupNote;
 use crate::store::StoreError;
 use crate::worker::{Collected, Expected, Limit, Reply, WorkerError, check, collect, printable};
 
+/// Most iterations of one warm-up: all of them stand in the result.
+const MAX_ITERATIONS: usize = 10_000;
+
 /// How often watchers are told how far a measurement is, at most; the protocol's own bound.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -197,7 +200,7 @@ impl<E: ContainerEngine> Runner<E> {
                 elapsed_ns,
             });
             match rule.judge(&series) {
-                Convergence::NotYet if cap.has_passed() => {
+                Convergence::NotYet if cap.has_passed() || series.len() >= MAX_ITERATIONS => {
                     return Ok(WarmupNote {
                         ended: Convergence::Capped,
                         series,

@@ -45,7 +45,6 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => {
             (Blame::Config, code.as_str())
         }
-        // Codes of lemctl's own must not be spoken by a worker.
         WorkerError::Refused { code, .. } if is_code(code) => (Blame::Worker, code.as_str()),
         WorkerError::Refused { .. } => (Blame::Worker, "worker_error"),
         WorkerError::TimedOut { .. } => (Blame::Worker, "timed_out"),
@@ -54,6 +53,9 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         WorkerError::Connection { .. } => (Blame::Environment, "connection_broken"),
     };
     let message = match error {
+        WorkerError::Refused { code, message, .. } if !is_code(code) => {
+            format!("{code}: {message}")
+        }
         WorkerError::Refused { message, .. } => message.clone(),
         error => error.to_string(),
     };
@@ -66,11 +68,12 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
     }
 }
 
+/// Whether a worker's code has the form of one, and is none that lemctl gives itself: journal, tables and
+/// `--retry` take them for its own words.
 fn is_code(code: &str) -> bool {
-    (1..=64).contains(&code.len())
-        && code
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    const OWN: [&str; 3] = ["container_lost", "interrupted", "connection_broken"];
+    let form = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=64).contains(&code.len()) && code.bytes().all(form) && !OWN.contains(&code)
 }
 
 pub(super) fn seconds(seconds: f64) -> Duration {
@@ -170,28 +173,30 @@ impl<E: ContainerEngine> Runner<E> {
         error: &WorkerError,
     ) -> Cause {
         let mut cause = worker_cause(error);
-        if !matches!(
+        let gone = matches!(
             error,
-            WorkerError::Gone { .. }
-                | WorkerError::Connection { .. }
-                | WorkerError::TimedOut { .. }
-        ) {
+            WorkerError::Gone { .. } | WorkerError::Connection { .. }
+        );
+        // Who is silent for too long may be paused.
+        if !gone && !matches!(error, WorkerError::TimedOut { .. }) {
             return cause;
         }
+        let lost = Cause::new(
+            Blame::Environment,
+            "container_lost",
+            format!("the container of {backend} ended, was paused or removed from outside"),
+        );
         if !self.container_runs(backend).await {
-            return Cause::new(
-                Blame::Environment,
-                "container_lost",
-                format!("the container of {backend} ended, was paused or removed from outside"),
-            );
+            return lost;
+        }
+        if !gone {
+            return cause;
         }
         let Some(running) = self.containers.get(backend) else {
             return cause;
         };
-        if matches!(error, WorkerError::TimedOut { .. }) {
-            return cause;
-        }
-        // The wrapper writes its record right after the worker's end, the stream may end a little before.
+        // The wrapper writes its record right after the worker's end, the stream may end a little before;
+        // and before the Engine itself knows that a container has ended.
         for _ in 0..20 {
             if let Ok(Some(bytes)) = exit_record(&running.live.outbox, worker_id)
                 && let Ok(record) = serde_json::from_slice::<ExitRecord>(&bytes)
@@ -209,6 +214,9 @@ impl<E: ContainerEngine> Runner<E> {
                 return cause;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+            if !self.container_runs(backend).await {
+                return lost;
+            }
         }
         cause
     }

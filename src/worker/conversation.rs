@@ -14,19 +14,14 @@ use super::lines::{Lines, Piece};
 use super::log::{Log, printable};
 use crate::containers::{ExecOutput, ExecSession};
 
-/// Events that may wait to be read. The reader never waits for room, so that a busy lemctl cannot
-/// block the worker's stdout and with it the measurement: what only informs is dropped when the last
-/// [`RESERVED`] places are reached, which are for answers.
-const WAITING_EVENTS: usize = 1024;
-/// Places that only answers and breaches may take.
-const RESERVED: usize = 64;
+/// Events that may wait to be read; at [`MAX_LINE_BYTES`] each they bound what a flood can hold. The
+/// reader never waits for room, so that a busy lemctl cannot block the worker's stdout and with it the
+/// measurement: what only informs is dropped when half is taken, and an answer that finds no room at all
+/// ends the conversation.
+const WAITING_EVENTS: usize = 64;
 
-/// What the reader heard.
-#[derive(Debug)]
-enum Heard {
-    Event(EventLine),
-    Broken(WorkerError),
-}
+/// Why the reader stopped, if not because the streams ended.
+type Broken = Arc<Mutex<Option<WorkerError>>>;
 
 /// What ends a wait.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,9 +72,11 @@ pub struct Worker {
     /// The Engine's id of the exec.
     pub exec: String,
     stdin: Stdin,
-    heard: mpsc::Receiver<Heard>,
+    heard: mpsc::Receiver<EventLine>,
+    broken: Broken,
     log: Arc<Mutex<Log>>,
     next_id: u64,
+    attempt: Option<String>,
     open: &'static str,
 }
 
@@ -99,13 +96,16 @@ impl Worker {
     pub fn new(session: ExecSession, log: Option<File>) -> Self {
         let log = Arc::new(Mutex::new(Log::new(log)));
         let (tell, heard) = mpsc::channel(WAITING_EVENTS);
-        tokio::spawn(listen(session.output, tell, log.clone()));
+        let broken = Broken::default();
+        tokio::spawn(listen(session.output, tell, broken.clone(), log.clone()));
         Self {
             exec: session.id,
             stdin: Stdin(session.stdin),
             heard,
+            broken,
             log,
             next_id: 1,
+            attempt: None,
             open: "nothing",
         }
     }
@@ -129,6 +129,7 @@ impl Worker {
         if !steers {
             self.next_id += 1;
             self.open = name(&request);
+            self.attempt = attempt.map(str::to_owned);
         }
         let line = RequestLine {
             id,
@@ -166,20 +167,24 @@ impl Worker {
     ) -> Result<Reply, WorkerError> {
         loop {
             // Asked on every turn: a flood of events must not outlast the deadline.
-            if tokio::time::Instant::now() >= limit.deadline {
+            if limit.has_passed() {
                 return Err(limit.passed(self.open));
             }
             let heard = match tokio::time::timeout_at(limit.deadline, self.heard.recv()).await {
                 Err(_) => return Err(limit.passed(self.open)),
                 Ok(None) => return Err(self.gone()),
-                Ok(Some(Heard::Broken(error))) => return Err(error),
-                Ok(Some(Heard::Event(line))) => line,
+                Ok(Some(line)) => line,
             };
             if heard.id < id {
                 continue;
             }
             if heard.id > id {
                 let what = format!("it answered request {} while {id} was open", heard.id);
+                return Err(WorkerError::Protocol { what });
+            }
+            if heard.attempt != self.attempt {
+                let attempt = printable(heard.attempt.as_deref().unwrap_or("none").as_bytes());
+                let what = format!("it answered request {id} for another attempt ({attempt})");
                 return Err(WorkerError::Protocol { what });
             }
             match heard.event {
@@ -228,7 +233,13 @@ impl Worker {
         tokio::time::timeout(limit, drained).await.is_ok()
     }
 
+    /// Why nothing more is heard.
     fn gone(&self) -> WorkerError {
+        if let Ok(broken) = self.broken.lock()
+            && let Some(error) = &*broken
+        {
+            return error.clone();
+        }
         // A poisoned lock would mean that the reader panicked: its log is then no help.
         let log = self.log.lock().map(|log| log.tail()).unwrap_or_default();
         WorkerError::Gone {
@@ -251,7 +262,7 @@ fn name(request: &Request) -> &'static str {
     }
 }
 
-/// Reads the worker's streams until they end.
+/// Reads the worker's streams until they end or something breaks the conversation.
 async fn listen(
     mut output: std::pin::Pin<
         Box<
@@ -259,55 +270,61 @@ async fn listen(
                 + Send,
         >,
     >,
-    tell: mpsc::Sender<Heard>,
+    tell: mpsc::Sender<EventLine>,
+    broken: Broken,
     log: Arc<Mutex<Log>>,
 ) {
     let mut lines = Lines::new(MAX_LINE_BYTES);
     while let Some(piece) = output.next().await {
+        let mut wrong = None;
         match piece {
             Ok(ExecOutput::Stderr(bytes)) => {
                 if let Ok(mut log) = log.lock() {
                     log.push(&bytes);
                 }
             }
-            Ok(ExecOutput::Stdout(bytes)) => lines.push(&bytes, |piece| hear(piece, &tell)),
+            Ok(ExecOutput::Stdout(bytes)) => lines.push(&bytes, |piece| {
+                if wrong.is_none() {
+                    wrong = hear(piece, &tell).err();
+                }
+            }),
             Err(error) => {
-                let broken = WorkerError::Connection {
+                wrong = Some(WorkerError::Connection {
                     what: error.to_string(),
-                };
-                let _ = tell.try_send(Heard::Broken(broken));
-                return;
+                });
             }
+        }
+        if let Some(error) = wrong {
+            if let Ok(mut broken) = broken.lock() {
+                *broken = Some(error);
+            }
+            return;
         }
     }
 }
 
-fn hear(piece: Piece<'_>, tell: &mpsc::Sender<Heard>) {
-    let heard = match piece {
-        Piece::Overlong { bytes } => Heard::Broken(WorkerError::Protocol {
-            what: format!("a line of {bytes} bytes (limit {MAX_LINE_BYTES})"),
-        }),
+fn hear(piece: Piece<'_>, tell: &mpsc::Sender<EventLine>) -> Result<(), WorkerError> {
+    let protocol = |what| Err(WorkerError::Protocol { what });
+    let line = match piece {
+        Piece::Overlong { bytes } => {
+            return protocol(format!("a line of {bytes} bytes (limit {MAX_LINE_BYTES})"));
+        }
         Piece::Line(line) => match serde_json::from_slice::<EventLine>(line) {
-            Ok(event) => Heard::Event(event),
-            Err(error) => Heard::Broken(WorkerError::Protocol {
-                what: format!(
-                    "not an event ({}): {}",
-                    printable(error.to_string().as_bytes()),
-                    printable(line)
-                ),
-            }),
+            Ok(event) => event,
+            Err(error) => {
+                let error = printable(error.to_string().as_bytes());
+                return protocol(format!("not an event ({error}): {}", printable(line)));
+            }
         },
     };
-    let informs = matches!(
-        &heard,
-        Heard::Event(EventLine {
-            event: Event::Mark(_) | Event::Progress { .. },
-            ..
-        })
-    );
-    if informs && tell.capacity() <= RESERVED {
-        return;
+    let informs = matches!(line.event, Event::Mark(_) | Event::Progress { .. });
+    if informs && tell.capacity() <= WAITING_EVENTS / 2 {
+        return Ok(());
     }
-    // A channel that even answers have filled means a flood of them that nobody asked for.
-    let _ = tell.try_send(heard);
+    match tell.try_send(line) {
+        Err(mpsc::error::TrySendError::Full(_)) => protocol(format!(
+            "{WAITING_EVENTS} answers wait that nobody asked for"
+        )),
+        Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+    }
 }

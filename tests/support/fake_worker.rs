@@ -182,7 +182,7 @@ impl FakeWorker {
                     })
                 }
                 Request::Warmup(_) => match &act {
-                    Some(Act::Warmup(f)) => {
+                    Some(Act::Warmup(f) | Act::SlowWarmup(_, f)) => {
                         let (output_tokens, elapsed_ns) = f(self.count("warmup"));
                         Outcome::Warmup {
                             output_tokens,
@@ -195,11 +195,11 @@ impl FakeWorker {
                     },
                 },
                 Request::Measure(measure) => {
-                    talk.say(Event::Ready {}).await;
                     if matches!(act, Some(Act::EarlyDone)) {
                         let sha256 = String::new();
                         Outcome::Measure { bytes: 0, sha256 }
                     } else {
+                        talk.say(Event::Ready {}).await;
                         let Ok(Some(go)) = lines.next_line().await else {
                             return (Some(0), None);
                         };

@@ -53,7 +53,10 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(text: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where that is possible: hundreds of sessions, each of which syncs every event.
+        let folder = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let engine = FakeEngine::new();
         for backend in ["reference", "gadget"] {
             engine.add_image(&service(backend).image);

@@ -129,7 +129,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         }
         opened.record(&Event::OverrideAccepted { differences }, &HostClock)?;
     }
-    session::run(root, setting, stopper, opened).await
+    session::run(root, setting, stopper, opened, arguments.progress).await
 }
 
 fn latest_of(root: &Root, name: &str) -> Result<Folders, Failure> {

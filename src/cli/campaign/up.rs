@@ -50,7 +50,7 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
     }
     let (setting, stopper) = session::prepare(root, &planned.plan, arguments.progress).await?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
-    session::run(root, setting, stopper, opened).await
+    session::run(root, setting, stopper, opened, arguments.progress).await
 }
 
 fn confirmed(arguments: &Up, planned: &Planned) -> bool {

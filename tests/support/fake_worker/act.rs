@@ -27,6 +27,8 @@ pub enum Act {
     Late,
     /// Events of a request that was never sent.
     Early,
+    /// Events of this request for another attempt.
+    OtherAttempt,
     /// `ready` twice.
     ReadyTwice,
     /// `done` before `go`.
@@ -35,6 +37,8 @@ pub enum Act {
     Hello(fn(&mut Hello)),
     /// What the nth warm-up says: tokens and nanoseconds.
     Warmup(fn(usize) -> (u64, u64)),
+    /// The same, after so many seconds each.
+    SlowWarmup(u64, fn(usize) -> (u64, u64)),
     /// Changes the record before it is written.
     Lie(fn(&mut Record)),
     /// Says `done` and writes no record.
@@ -92,7 +96,7 @@ impl Talk<'_> {
                 return Then::Ended((None, Some(*signal)));
             }
             Act::Hang => std::future::pending::<()>().await,
-            Act::Slow(seconds) => {
+            Act::Slow(seconds) | Act::SlowWarmup(seconds, _) => {
                 tokio::time::sleep(std::time::Duration::from_secs(*seconds)).await;
             }
             Act::Say(bytes) => drop(self.process.stdout(bytes.clone()).await),
@@ -113,6 +117,16 @@ impl Talk<'_> {
                 };
                 let other = RequestLine {
                     id,
+                    ..self.line.clone()
+                };
+                self.process
+                    .stdout(super::line(&other, Event::Ready {}))
+                    .await;
+            }
+            Act::OtherAttempt => {
+                let attempt = Some("x.c1.a1".to_owned());
+                let other = RequestLine {
+                    attempt,
                     ..self.line.clone()
                 };
                 self.process
