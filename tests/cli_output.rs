@@ -1,6 +1,11 @@
 //! What the program prints, and files it cannot read: output that is lost is told, a reader that closes is
 //! not an error, examples in the help are accepted, causes are named. No container is needed.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests stand outside the layers"
+)]
 
 #[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/project.rs"]
