@@ -157,6 +157,15 @@ fn docker_every_changed_file_is_named() {
             std::fs::remove_file(file).unwrap()
         });
     }
+    // A config is told apart from the rest of its file: the experiment is named.
+    let whole = std::fs::read_to_string(&sealed).unwrap();
+    let other = swapped(&whole, "\"hidden_size\": 32", "\"hidden_size\": 48");
+    std::fs::write(&sealed, other).unwrap();
+    let id = text(&manifest["experiments"][0]["id"]);
+    let said = project.expect(8, &["manifest", "verify", "tampering"]);
+    let named = format!("the config of experiment {id} has hash");
+    assert!(said.stdout.contains(&named), "{said:#?}");
+    std::fs::write(&sealed, whole).unwrap();
     assert_eq!(findings(&project, 0), [], "all is mended");
     files.assert_nothing_left();
 }

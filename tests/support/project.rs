@@ -219,6 +219,23 @@ impl Project {
     }
 }
 
+impl Drop for Project {
+    /// A failed test leaves no container behind for the next one to stumble over.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let results = self.root().join("results");
+        for name in results.read_dir_utf8().into_iter().flatten().flatten() {
+            for id in name.path().read_dir_utf8().into_iter().flatten().flatten() {
+                let container = format!("lem-{}-reference", id.file_name());
+                let mut remove = Command::new("docker");
+                let _ = remove.args(["rm", "--force", &container]).output();
+            }
+        }
+    }
+}
+
 fn invoking_user() -> User {
     let own = std::fs::metadata("/proc/self").unwrap();
     if own.uid() == 0 {
