@@ -13,7 +13,7 @@ mod project;
 
 use std::process::{Command, Stdio};
 
-use project::{Project, Said};
+use project::{Project, Said, said};
 use serde_json::Value;
 
 const QUICKSTART: &str = "campaigns/quickstart.yaml";
@@ -26,18 +26,7 @@ fn begun() -> Project {
 
 /// Whoever debugs has `RUST_BACKTRACE` set: a backtrace still has no place in what users see.
 fn run(command: &mut Command) -> Said {
-    let output = command
-        .env("RUST_BACKTRACE", "1")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap();
-    let said = Said {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    };
+    let said = said(command.env("RUST_BACKTRACE", "1"));
     assert!(
         !said.stderr.contains("panicked") && !said.stderr.contains("backtrace"),
         "{said:#?}"

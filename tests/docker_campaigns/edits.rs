@@ -108,6 +108,11 @@ fn docker_a_sealed_campaign_grows_by_an_edit() {
             .contains("1 accepted runs stay, 1 runs are new, 0 are retired"),
         "{said:#?}"
     );
+    // What is accepted where nothing can run is not written: the seal stays whole.
+    let said = project.without_engine(&ACCEPT);
+    assert_eq!(said.code, Some(4), "{said:#?}");
+    assert!(!said.stderr.contains("changes accepted"), "{said:#?}");
+    project.expect(0, &["manifest", "verify", "edits"]);
     project.expect(0, &ACCEPT);
     let grown = results(&files);
     assert_eq!(grown.len(), 2);

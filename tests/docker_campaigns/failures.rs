@@ -67,6 +67,10 @@ fn docker_a_model_beyond_memory_is_tried_once() {
     assert_eq!(failures[0]["cause"]["code"], "out_of_memory");
     assert!(said.stderr.contains("out_of_memory"), "{said:#?}");
     project.expect(0, &["manifest", "verify", "oom"]);
+    // A retry that cannot run leaves the seal as it is.
+    let said = project.without_engine(&["campaign", "resume", "oom", "--retry", "failed"]);
+    assert_eq!(said.code, Some(4), "{said:#?}");
+    project.expect(0, &["manifest", "verify", "oom"]);
     files.assert_nothing_left();
 }
 

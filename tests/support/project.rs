@@ -9,6 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
+#[path = "said.rs"]
+mod said;
+
+pub use said::{Said, said};
+
 /// Campaigns compute: under plain `cargo test`, too, one at a time.
 static TURN: Mutex<()> = Mutex::new(());
 /// Who measures where the tests run as root: checks of owners mean nothing for root.
@@ -28,14 +33,6 @@ pub struct Project {
     folder: tempfile::TempDir,
     pub user: User,
     _turn: Option<MutexGuard<'static, ()>>,
-}
-
-/// What a finished program said.
-#[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
 }
 
 impl Project {
@@ -173,12 +170,16 @@ impl Project {
 
     /// Runs lemctl to its end.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let output = self.lemctl(arguments).output().unwrap();
-        Said {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        said(self.lemctl(arguments).stdout(Stdio::piped()))
+    }
+
+    /// Runs lemctl to its end where no Engine is.
+    pub fn without_engine(&self, arguments: &[&str]) -> Said {
+        said(
+            self.lemctl(arguments)
+                .stdout(Stdio::piped())
+                .env("DOCKER_HOST", "unix:///nonexistent/docker.sock"),
+        )
     }
 
     /// Runs lemctl to its end, which must be `code`; gives what it printed.

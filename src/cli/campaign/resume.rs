@@ -7,7 +7,7 @@ use super::{Outcome, Root};
 use crate::cli::session::{self, ProgressArguments};
 use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
-use crate::diagnostics::Failure;
+use crate::diagnostics::{Exit, Failure};
 use crate::execution::{Event, RunStatus, State, Verdict};
 use crate::runner::{self, Changes, Opened, Planned, drift};
 use crate::store::Folders;
@@ -100,52 +100,68 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         None => (target::find(root, arguments.campaign.as_deref())?, None),
     };
     let mut opened = runner::reopen(folders)?;
-    if let Some((file, planned)) = edited {
-        opened = take_changes(arguments, opened, &file, planned)?;
+    let changed = match edited {
+        Some((file, planned)) => accepted(arguments, &opened, &file, planned)?,
+        None => None,
+    };
+    let retries = arguments
+        .retry
+        .as_ref()
+        .is_some_and(|retry| finds_runs(&opened.state, retry));
+    if opened.state.sealed().is_some() && changed.is_none() && !retries {
+        return Ok(finished(&opened));
+    }
+    // First everything that may refuse, then what is written: a sealed campaign that cannot go on stays sealed.
+    let next = changed
+        .as_ref()
+        .map_or(&opened.planned, |(planned, _)| planned);
+    let (setting, stopper) = session::prepare(root, &next.plan, arguments.progress).await?;
+    let mut differences = drift(&opened.state, &setting.environment(&next.campaign.gpus));
+    differences.extend(catalogue_drift(root, next)?);
+    if !differences.is_empty() && !arguments.accept_environment {
+        return Err(CliError::EnvironmentChanged {
+            what: differences.join("; "),
+        }
+        .into());
+    }
+    if let Some((planned, changes)) = changed {
+        output::note(&format!("changes accepted: {changes}"));
+        opened = opened.accept(planned, &HostClock)?;
     }
     if let Some(retry) = &arguments.retry {
         reopen_runs(&mut opened, retry)?;
     }
     if opened.state.sealed().is_some() {
-        output::text(&format!(
-            "campaign {} ({}) is finished and sealed; --retry does runs of it again",
-            opened.folders.campaign, opened.folders.id
-        ));
-        return Ok(super::up::finished(&opened.state));
+        return Ok(finished(&opened));
     }
-    let (setting, stopper) =
-        session::prepare(root, &opened.planned.plan, arguments.progress).await?;
-    let mut differences = drift(
-        &opened.state,
-        &setting.environment(&opened.planned.campaign.gpus),
-    );
-    differences.extend(catalogue_drift(root, &opened)?);
     if !differences.is_empty() {
-        if !arguments.accept_environment {
-            return Err(CliError::EnvironmentChanged {
-                what: differences.join("; "),
-            }
-            .into());
-        }
         opened.record(&Event::OverrideAccepted { differences }, &HostClock)?;
     }
     session::run(root, setting, stopper, opened, arguments.progress).await
+}
+
+fn finished(opened: &Opened) -> Exit {
+    output::note(&format!(
+        "campaign {} ({}) is finished and sealed; --retry does runs of it again",
+        opened.folders.campaign, opened.folders.id
+    ));
+    super::up::finished(&opened.state)
 }
 
 fn latest_of(root: &Root, name: &str) -> Result<Folders, Failure> {
     target::find(root, Some(name))
 }
 
-/// Compares the file with what the campaign was begun with.
-fn take_changes(
+/// The edited campaign, if it differs from what the campaign was begun with and may.
+fn accepted(
     arguments: &Resume,
-    opened: Opened,
+    opened: &Opened,
     file: &Utf8PathBuf,
     planned: Planned,
-) -> Result<Opened, Failure> {
-    let changes = Changes::between(&opened, &planned);
+) -> Result<Option<(Planned, Changes)>, Failure> {
+    let changes = Changes::between(opened, &planned);
     if changes.is_empty() {
-        return Ok(opened);
+        return Ok(None);
     }
     if !arguments.accept_changes {
         let (file, id) = (file.clone(), opened.folders.id.clone());
@@ -156,8 +172,16 @@ fn take_changes(
         }
         .into());
     }
-    output::note(&format!("changes accepted: {changes}"));
-    Ok(opened.accept(planned, &HostClock)?)
+    Ok(Some((planned, changes)))
+}
+
+/// Whether a retry may find something; what is lost shows only when every file is read.
+fn finds_runs(state: &State, retry: &Retry) -> bool {
+    let finds = retry.what == What::Lost || !chosen(state, retry).is_empty();
+    if !finds {
+        output::note("no run fits --retry");
+    }
+    finds
 }
 
 fn reopen_runs(opened: &mut Opened, retry: &Retry) -> Result<(), Failure> {
@@ -169,7 +193,6 @@ fn reopen_runs(opened: &mut Opened, retry: &Retry) -> Result<(), Failure> {
     }
     let runs = chosen(&opened.state, retry);
     if runs.is_empty() {
-        output::note("no run fits --retry");
         return Ok(());
     }
     opened.record(&Event::RunsReopened { runs }, &HostClock)?;
@@ -186,8 +209,8 @@ fn chosen(state: &State, retry: &Retry) -> Vec<String> {
 }
 
 /// Catalogues of the project that are no longer those the campaign was planned with.
-fn catalogue_drift(root: &Root, opened: &Opened) -> Result<Vec<String>, Failure> {
-    let kept = &opened.planned.catalogues;
+fn catalogue_drift(root: &Root, next: &Planned) -> Result<Vec<String>, Failure> {
+    let kept = &next.catalogues;
     let here = root.catalogues()?;
     let changed = kept
         .iter()
