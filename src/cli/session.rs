@@ -43,6 +43,14 @@ enum ProgressStyle {
 }
 
 impl ProgressArguments {
+    /// Where what is for people goes: programs read JSON lines from stdout, and nothing else.
+    pub(super) fn say(self) -> fn(&str) {
+        match self.progress {
+            ProgressStyle::Json => output::note,
+            _ => output::text,
+        }
+    }
+
     fn style(self) -> Style {
         match self.progress {
             ProgressStyle::Auto => Style::Auto,
@@ -125,11 +133,7 @@ pub(super) async fn run(
     progress: ProgressArguments,
 ) -> Outcome {
     let folders = opened.folders.clone();
-    // Programs read JSON lines from stdout: what is for people goes elsewhere.
-    let say: fn(&str) = match progress.progress {
-        ProgressStyle::Json => output::note,
-        _ => output::text,
-    };
+    let say = progress.say();
     let listening = tokio::spawn(listen(stopper));
     let ended = Runner::new(setting, opened).session().await;
     listening.abort();

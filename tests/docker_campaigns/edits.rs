@@ -99,7 +99,10 @@ fn docker_a_sealed_campaign_grows_by_an_edit() {
     let files = Files::of(&project, "edits");
     let first = results(&files);
     let sealed = text(&files.events_of("sealed")[0]["manifest_sha256"]);
-    project.expect(0, &RESUME);
+    let said = project.expect(0, &RESUME);
+    assert!(said.stdout.contains("finished and sealed"), "{said:#?}");
+    let said = project.expect(0, &[&RESUME[..], &["--progress", "json"]].concat());
+    assert_eq!(said.stdout, "", "not JSON");
     assert_eq!(files.events_of("sealed").len(), 1, "nothing was edited yet");
     write(&project, "[1]", "cycles: 2");
     let said = project.expect(7, &RESUME);

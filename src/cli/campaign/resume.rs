@@ -109,7 +109,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         .as_ref()
         .is_some_and(|retry| finds_runs(&opened.state, retry));
     if opened.state.sealed().is_some() && changed.is_none() && !retries {
-        return Ok(finished(&opened));
+        return Ok(finished(&opened, arguments.progress));
     }
     // First everything that may refuse, then what is written: a sealed campaign that cannot go on stays sealed.
     let next = changed
@@ -132,7 +132,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         reopen_runs(&mut opened, retry)?;
     }
     if opened.state.sealed().is_some() {
-        return Ok(finished(&opened));
+        return Ok(finished(&opened, arguments.progress));
     }
     if !differences.is_empty() {
         opened.record(&Event::OverrideAccepted { differences }, &HostClock)?;
@@ -140,8 +140,8 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
     session::run(root, setting, stopper, opened, arguments.progress).await
 }
 
-fn finished(opened: &Opened) -> Exit {
-    output::note(&format!(
+fn finished(opened: &Opened, progress: ProgressArguments) -> Exit {
+    (progress.say())(&format!(
         "campaign {} ({}) is finished and sealed; --retry does runs of it again",
         opened.folders.campaign, opened.folders.id
     ));
