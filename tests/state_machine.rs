@@ -103,6 +103,44 @@ fn a_refused_config_is_not_tried_again() {
     assert_eq!(skipped, Some(format!("same_as:{}", plan.runs[0].id)));
 }
 
+/// Two rules stand between a refused load and its endless repetition: what is known of the engine key,
+/// and that a load which failed is over for the session, whatever becomes of the first.
+#[test]
+fn a_refused_load_is_started_once_in_a_session() {
+    let plan = plan("interleaved", 2, false);
+    let mut state = State::new(plan.clone());
+    state.apply(&created(&plan)).unwrap();
+    state.apply(&session(1)).unwrap();
+    let mut world = World::default();
+    for _ in 0..100 {
+        let decision = decide(&mut state);
+        let refuse = match &decision {
+            Decision::Step(step) => matches!(step, Step::LoadEngine { .. }),
+            Decision::Skip { run, cause } => {
+                assert_eq!((*run, cause.code.as_str()), (0, "needs:load-engine:0"));
+                return;
+            }
+            Decision::Finished => panic!("{:?}", state.tally()),
+        };
+        for event in act(&state, &mut world, &decision, &mut || u8::from(refuse)) {
+            state.apply(&event).unwrap();
+        }
+        if refuse {
+            let run = plan.runs[0].id.clone();
+            let cause = Cause::new(Blame::Config, "same_as", "refused");
+            let skipped = Event::RunSkipped {
+                run: run.clone(),
+                cause,
+            };
+            state.apply(&skipped).unwrap();
+            state
+                .apply(&Event::RunsReopened { runs: vec![run] })
+                .unwrap();
+        }
+    }
+    panic!("the load is started again and again");
+}
+
 #[test]
 fn a_failed_image_skips_its_backend_and_no_other() {
     let plan = plan("interleaved", 2, false);

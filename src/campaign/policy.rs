@@ -69,7 +69,7 @@ pub struct Timeouts {
     /// Loading an engine.
     #[schemars(range(min = 1, max = 86400))]
     pub load_seconds: f64,
-    /// One warm-up iteration, beyond `warmup.max_seconds`.
+    /// One warm-up iteration.
     #[schemars(range(min = 1, max = 86400))]
     pub warmup_seconds: f64,
     /// One measured window, beyond `measure.min_seconds`.

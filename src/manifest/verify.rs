@@ -206,7 +206,7 @@ impl Check<'_> {
             }
             Some(_) if journal.after > 0 => {
                 let what = format!(
-                    "{} events follow the seal: the campaign was reopened",
+                    "{} events follow the seal: the campaign was reopened, and `lemctl campaign resume` seals it again",
                     journal.after
                 );
                 self.found(FindingKind::Altered, &journal_path, what);

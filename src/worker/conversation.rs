@@ -69,8 +69,6 @@ impl Limit {
 /// A worker that runs. Dropping it closes its stdin, which tells it to end.
 #[derive(Debug)]
 pub struct Worker {
-    /// The Engine's id of the exec.
-    pub exec: String,
     stdin: Stdin,
     heard: mpsc::Receiver<EventLine>,
     broken: Broken,
@@ -99,7 +97,6 @@ impl Worker {
         let broken = Broken::default();
         tokio::spawn(listen(session.output, tell, broken.clone(), log.clone()));
         Self {
-            exec: session.id,
             stdin: Stdin(session.stdin),
             heard,
             broken,

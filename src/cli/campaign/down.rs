@@ -25,12 +25,12 @@ pub(in crate::cli) struct Down {
 }
 
 pub(super) async fn run(arguments: &Down, root: &Root) -> Outcome {
-    let engine = DockerEngine::connect().await?;
     let campaigns = if arguments.all {
         Folders::all(root.path())?
     } else {
         vec![target::find(root, arguments.campaign.as_deref())?]
     };
+    let engine = DockerEngine::connect().await?;
     let mut removed = 0;
     for folders in campaigns {
         let _lock = match Lock::take(&folders.results()) {

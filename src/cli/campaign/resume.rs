@@ -10,7 +10,6 @@ use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
 use crate::execution::{Event, RunStatus, State, Verdict};
 use crate::runner::{self, Changes, Opened, Planned, drift};
-use crate::store::Folders;
 
 /// Arguments of `resume`.
 #[derive(Debug, Args)]
@@ -93,7 +92,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         Some(file) => {
             let planned = root.plan(file)?;
             (
-                latest_of(root, &planned.campaign.name)?,
+                target::find(root, Some(&planned.campaign.name))?,
                 Some((file.to_owned(), planned)),
             )
         }
@@ -146,10 +145,6 @@ fn finished(opened: &Opened, progress: ProgressArguments) -> Exit {
         opened.folders.campaign, opened.folders.id
     ));
     super::up::finished(&opened.state)
-}
-
-fn latest_of(root: &Root, name: &str) -> Result<Folders, Failure> {
-    target::find(root, Some(name))
 }
 
 /// The edited campaign, if it differs from what the campaign was begun with and may.

@@ -177,6 +177,8 @@ impl State {
             }
             Step::LoadEngine { load, .. } => match cause.blame {
                 Blame::Config => {
+                    // Its own load is over too, whatever becomes of what is known of the key.
+                    self.load_failures.insert(*load, cause.clone());
                     let key = self.plan.loads[*load].engine_key;
                     self.refused_keys
                         .entry(key)

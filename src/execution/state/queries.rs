@@ -49,12 +49,6 @@ impl State {
         self.tally
     }
 
-    /// The run whose attempt is open.
-    #[must_use]
-    pub fn running(&self) -> Option<usize> {
-        self.running
-    }
-
     /// The campaign's fingerprint as last accepted.
     #[must_use]
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
