@@ -5,6 +5,7 @@
 //! it has none and why.
 
 mod figures;
+pub mod sensor;
 mod statistics;
 mod warmup;
 
