@@ -5,9 +5,12 @@
 //! it has none and why.
 
 mod figures;
+pub mod sensor;
 mod statistics;
+mod verdict;
 mod warmup;
 
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
 pub use statistics::{Summary, percentile};
+pub use verdict::{Coherent, RulesKind, VerdictRules};
 pub use warmup::{Convergence, Iteration, WarmupRule};
