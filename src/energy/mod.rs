@@ -5,9 +5,11 @@
 //! it has none and why.
 
 mod figures;
+mod readings;
 mod statistics;
 mod warmup;
 
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
+pub use readings::{CounterEdge, GpuReadings, PowerReading};
 pub use statistics::{Summary, percentile};
 pub use warmup::{Convergence, Iteration, WarmupRule};
