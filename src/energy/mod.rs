@@ -5,14 +5,19 @@
 //! it has none and why.
 
 mod figures;
-mod readings;
+pub mod interval;
+mod per_token;
+pub mod readings;
 pub mod sensor;
 mod statistics;
 mod verdict;
 mod warmup;
+pub mod window;
 
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
+pub use per_token::{Denominators, EnergyFigures, energy_figures};
 pub use readings::{CounterEdge, GpuReadings, PowerReading};
 pub use statistics::{Summary, percentile};
 pub use verdict::{Coherent, RulesKind, VerdictRules};
 pub use warmup::{Convergence, Iteration, WarmupRule};
+pub use window::{End, EnergyRules, GpuEnergy, TotalEnergy, WindowRequest, total, window_energy};
