@@ -79,12 +79,15 @@ impl PowerTrend {
     #[must_use]
     pub fn worst(trends: &[Self]) -> Option<Self> {
         let largest = |pick: fn(&Self) -> Option<f64>| {
-            trends
-                .iter()
-                .map(pick)
-                .try_fold(0.0_f64, |worst, value| {
-                    value.map(|value| if value.abs() > worst.abs() { value } else { worst })
+            trends.iter().map(pick).try_fold(0.0_f64, |worst, value| {
+                value.map(|value| {
+                    if value.abs() > worst.abs() {
+                        value
+                    } else {
+                        worst
+                    }
                 })
+            })
         };
         (!trends.is_empty()).then(|| Self {
             relative: largest(|trend| trend.relative),

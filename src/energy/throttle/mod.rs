@@ -134,12 +134,10 @@ impl Throttle {
         let counted = |of: fn(&ThrottleCounters) -> Option<u64>| grown(evidence, of);
         Self {
             gpu: evidence.gpu.to_owned(),
-            thermal: thermal
-                .or_else(|| by(reasons::SOFTWARE_THERMAL | reasons::HARDWARE_THERMAL)),
+            thermal: thermal.or_else(|| by(reasons::SOFTWARE_THERMAL | reasons::HARDWARE_THERMAL)),
             power_brake: counted(|counters| counters.power_brake_ns)
                 .or_else(|| by(reasons::POWER_BRAKE)),
-            power_cap: counted(|counters| counters.power_cap_ns)
-                .or_else(|| by(reasons::POWER_CAP)),
+            power_cap: counted(|counters| counters.power_cap_ns).or_else(|| by(reasons::POWER_CAP)),
             sync_boost: counted(|counters| counters.sync_boost_ns)
                 .or_else(|| by(reasons::SYNC_BOOST)),
             board_limit: counted(|counters| counters.board_limit_ns),
@@ -212,8 +210,10 @@ impl Throttle {
     }
 
     fn resolution(&self) -> String {
-        self.resolution_seconds
-            .map_or_else(|| "an unknown time".to_owned(), |seconds| format!("{seconds:.2} s"))
+        self.resolution_seconds.map_or_else(
+            || "an unknown time".to_owned(),
+            |seconds| format!("{seconds:.2} s"),
+        )
     }
 }
 
@@ -235,7 +235,11 @@ fn grown(
     let seconds = of(&after)?.checked_sub(of(&before)?)? as f64 / 1e9;
     // The reads may lie outside the window: of more than the window all of it is taken to be inside.
     let window = evidence.end_ns.saturating_sub(evidence.start_ns) as f64 / 1e9;
-    let whole = if window > 0.0 { window.min(between) } else { between };
+    let whole = if window > 0.0 {
+        window.min(between)
+    } else {
+        between
+    };
     Some(ThrottleTime {
         seconds,
         share: (seconds / whole).min(1.0),

@@ -38,10 +38,10 @@ pub fn names(reasons: u64) -> Vec<String> {
         .map(|bit| 1_u64 << bit)
         .filter(|bit| reasons & bit != 0)
         .map(|bit| {
-            NAMES
-                .iter()
-                .find(|(known, _)| *known == bit)
-                .map_or_else(|| format!("unknown_{bit:#x}"), |(_, name)| (*name).to_owned())
+            NAMES.iter().find(|(known, _)| *known == bit).map_or_else(
+                || format!("unknown_{bit:#x}"),
+                |(_, name)| (*name).to_owned(),
+            )
         })
         .collect()
 }

@@ -6,8 +6,8 @@ use super::{ReasonSample, ThrottleEvidence, ThrottleMethod, ThrottleTime, reason
 pub(super) struct Sampled {
     /// Reasons and the seconds that they stood, in order.
     spans: Vec<(u64, f64)>,
-    /// Samples inside the window, with their times in seconds from its start.
-    moments: Vec<(u64, f64)>,
+    /// The samples inside the window.
+    moments: Vec<ReasonSample>,
     /// All reasons seen inside.
     pub seen: u64,
     /// Number of samples inside.
@@ -26,17 +26,10 @@ impl Sampled {
             .filter(|sample| (start..=end).contains(&sample.at_ns))
             .copied()
             .collect();
-        // The sample before the window tells of its beginning.
-        let before = evidence
-            .samples
-            .iter()
-            .rev()
-            .find(|sample| sample.at_ns < start);
         let mut spans = Vec::new();
         let mut gaps = Vec::new();
         if let Some(first) = inside.first() {
             gaps.push(seconds(start, first.at_ns));
-            spans.extend(before.map(|before| (before.reasons, seconds(start, first.at_ns))));
         }
         for (index, sample) in inside.iter().enumerate() {
             let until = inside.get(index + 1).map_or(end, |next| next.at_ns);
@@ -48,10 +41,7 @@ impl Sampled {
             seen: inside.iter().fold(0, |all, sample| all | sample.reasons),
             inside: inside.len(),
             resolution_seconds: gaps.into_iter().reduce(f64::max),
-            moments: inside
-                .iter()
-                .map(|sample| (sample.reasons, seconds(start, sample.at_ns)))
-                .collect(),
+            moments: inside,
         }
     }
 
@@ -84,18 +74,17 @@ impl Sampled {
     /// neither heat nor brake.
     pub fn longest_lone_slowdown(&self) -> f64 {
         let other = reasons::HARDWARE_THERMAL | reasons::POWER_BRAKE | reasons::SOFTWARE_THERMAL;
-        let alone =
-            |bits: u64| bits & reasons::HARDWARE_SLOWDOWN != 0 && bits & other == 0;
-        let mut since: Option<f64> = None;
-        let mut longest = 0.0_f64;
-        for (bits, at) in &self.moments {
-            if alone(*bits) {
-                let begun = *since.get_or_insert(*at);
-                longest = longest.max(at - begun);
+        let alone = |bits: u64| bits & reasons::HARDWARE_SLOWDOWN != 0 && bits & other == 0;
+        let mut since: Option<u64> = None;
+        let mut longest = 0_u64;
+        for sample in &self.moments {
+            if alone(sample.reasons) {
+                let begun = *since.get_or_insert(sample.at_ns);
+                longest = longest.max(sample.at_ns.saturating_sub(begun));
             } else {
                 since = None;
             }
         }
-        longest
+        longest as f64 / 1e9
     }
 }

@@ -76,7 +76,10 @@ fn the_counters_are_believed_over_a_sample_that_is_flagged() {
     assert!(ruling.reasons.is_empty());
     assert_eq!(ruling.flags, [codes::THROTTLING_SOURCES_DISAGREE]);
     let (_, ruling) = judged(&hot_once, growth(10_000_000, 0));
-    assert!(ruling.flags.is_empty() && ruling.reasons.is_empty(), "{ruling:?}");
+    assert!(
+        ruling.flags.is_empty() && ruling.reasons.is_empty(),
+        "{ruling:?}"
+    );
 }
 
 #[test]
@@ -108,7 +111,13 @@ fn the_power_cap_is_told_and_rejects_nothing() {
 fn a_hardware_slowdown_alone_must_last() {
     let lasting = |ticks: u64| {
         judged(
-            &samples(|tick| if (100..100 + ticks).contains(&tick) { 0x8 } else { 0 }),
+            &samples(|tick| {
+                if (100..100 + ticks).contains(&tick) {
+                    0x8
+                } else {
+                    0
+                }
+            }),
             growth(0, 0),
         )
         .1
@@ -129,11 +138,17 @@ fn a_hardware_slowdown_alone_must_last() {
 
 #[test]
 fn only_the_window_counts() {
-    let around = samples(|tick| if !(100..=200).contains(&tick) { 0x20 } else { 0 });
+    let around = samples(|tick| {
+        if !(100..=200).contains(&tick) {
+            0x20
+        } else {
+            0
+        }
+    });
     let throttle = Throttle::of(&ThrottleEvidence {
         gpu: "GPU-a",
-        start_ns: 10 * SECOND,
-        end_ns: 20 * SECOND,
+        start_ns: 10 * SECOND - 1,
+        end_ns: 20 * SECOND + 1,
         samples: &around,
         counters: None,
     });
@@ -156,15 +171,18 @@ fn counters_that_went_back_or_are_halved_are_none() {
         Some((half(0), half(30 * SECOND))),
     );
     assert_eq!(throttle.thermal.unwrap().method, ThrottleMethod::Sampled);
-    assert_eq!(ruling.reasons.len(), 1, "heat is sampled though the brake is counted");
+    assert_eq!(
+        ruling.reasons.len(),
+        1,
+        "heat is sampled though the brake is counted"
+    );
     // The older counter of all thermal causes stands for both.
     let old = |at_ns, thermal_ns| ThrottleCounters {
         at_ns,
         thermal_ns: Some(thermal_ns),
         ..ThrottleCounters::default()
     };
-    let (throttle, ruling) =
-        judged(&samples(|_| 0), Some((old(0, 5), old(30 * SECOND, SECOND))));
+    let (throttle, ruling) = judged(&samples(|_| 0), Some((old(0, 5), old(30 * SECOND, SECOND))));
     assert_eq!(throttle.thermal.unwrap().method, ThrottleMethod::Counters);
     assert_eq!(ruling.reasons.len(), 1);
 }

@@ -103,11 +103,7 @@ fn power_and_in_strict_campaigns_temperature_must_have_settled() {
         (RULE, trend(Some(0.006), None), Convergence::NotYet),
         (RULE, trend(Some(-0.006), None), Convergence::NotYet),
         (RULE, trend(None, None), Convergence::NotYet),
-        (
-            strict,
-            trend(Some(0.0), Some(1.0)),
-            Convergence::Converged,
-        ),
+        (strict, trend(Some(0.0), Some(1.0)), Convergence::Converged),
         (strict, trend(Some(0.0), Some(2.0)), Convergence::NotYet),
         (strict, trend(Some(0.0), None), Convergence::NotYet),
     ] {
@@ -142,7 +138,16 @@ fn the_trend_of_power_is_fitted_over_the_last_seconds_and_waits_for_them() {
 #[test]
 fn the_temperature_looks_back_two_minutes() {
     let temperature: Vec<(u64, f64)> = (0..200)
-        .map(|tick| (tick * SECOND, if tick < 60 { 40.0 } else { 61.0 + (tick % 2) as f64 }))
+        .map(|tick| {
+            (
+                tick * SECOND,
+                if tick < 60 {
+                    40.0
+                } else {
+                    61.0 + (tick % 2) as f64
+                },
+            )
+        })
         .collect();
     let span = |now: u64| {
         PowerTrend::of(&[], &temperature[..=now as usize], 30.0, now * SECOND)
@@ -172,7 +177,12 @@ fn of_several_gpus_the_worst_counts() {
 
 #[test]
 fn the_mean_power_between_steps_of_the_counter() {
-    let steps = [(0, 1_000), (100_000_000, 61_000), (200_000_000, 121_000), (200_000_000, 0)];
+    let steps = [
+        (0, 1_000),
+        (100_000_000, 61_000),
+        (200_000_000, 121_000),
+        (200_000_000, 0),
+    ];
     assert_eq!(
         mean_watts(&steps),
         [(50_000_000, 600.0), (150_000_000, 600.0)]
