@@ -16,6 +16,7 @@ use arguments::Arguments;
 /// The command line is wrong.
 const USAGE: u8 = 2;
 
+#[expect(clippy::disallowed_macros, reason = "a program's own stderr")]
 fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().skip(1).collect();
     let arguments = match Arguments::parse(&given) {
