@@ -5,10 +5,14 @@
 //! it has none and why.
 
 mod figures;
+mod readings;
 pub mod sensor;
 mod statistics;
+mod verdict;
 mod warmup;
 
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
+pub use readings::{CounterEdge, GpuReadings, PowerReading};
 pub use statistics::{Summary, percentile};
+pub use verdict::{Coherent, RulesKind, VerdictRules};
 pub use warmup::{Convergence, Iteration, WarmupRule};

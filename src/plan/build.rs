@@ -66,7 +66,12 @@ impl Plan {
                 *numbers.entry(experiment.engine_key).or_insert(next)
             })
             .collect();
-        let slots = order(&keys, policy.cycles, policy.structure, policy.seed);
+        let slots = order(
+            &keys,
+            policy.cycles.initial(),
+            policy.structure,
+            policy.seed,
+        );
         let mut draft = Draft::new(campaign, &experiments, &slots);
         for (index, slot) in slots.iter().enumerate() {
             draft.add(index, *slot);
