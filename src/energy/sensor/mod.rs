@@ -4,9 +4,16 @@
 //! Pure: knows neither how readings are taken nor where files lie.
 
 mod gain;
+mod known_load;
+mod least_squares;
+mod period;
+mod response;
 mod traits;
 
 pub use gain::{Gain, Spread};
+pub use known_load::KnownLoad;
+pub use period::update_period;
+pub use response::{Observation, Response, response};
 pub use traits::{Estimate, Origin, SensorTraits, SourceTraits};
 
 /// All that windows need to know of one GPU's sensor.
