@@ -85,7 +85,10 @@ impl Gpu {
         for phantom in gpu.spec.faults.processes.clone() {
             let process = gpu.process(Some(phantom.pid), None);
             let (from_ns, until_ns) = gpu.times(&phantom.when);
-            gpu.change(process, Change::load(from_ns, phantom.busy, phantom.mib << 20));
+            gpu.change(
+                process,
+                Change::load(from_ns, phantom.busy, phantom.mib << 20),
+            );
             if until_ns < u64::MAX {
                 gpu.change(process, Change::end(until_ns));
             }
@@ -304,7 +307,11 @@ impl Gpu {
         });
         let is_capped = known.is_none() && busy > 0.0 && wanted >= power.capped_watts;
         let mut state = State {
-            watts: if is_capped { power.capped_watts } else { wanted },
+            watts: if is_capped {
+                power.capped_watts
+            } else {
+                wanted
+            },
             busy,
             reasons: if busy > 0.0 { 0 } else { IDLE },
             sm_mhz: if held { MAX_SM_MHZ } else { BARE_MHZ },

@@ -111,7 +111,12 @@ impl LogFolder {
             .flat_map(|campaign| folders(campaign))
             .flat_map(|backend| entries(&backend.join("outbox").join("gpu")))
             .filter(|path| path.extension().is_some_and(|end| end == "log"))
-            .filter(|path| !self.logs.iter().any(|log| log.path == *path && !log.has_ended))
+            .filter(|path| {
+                !self
+                    .logs
+                    .iter()
+                    .any(|log| log.path == *path && !log.has_ended)
+            })
             .collect();
         found.sort_unstable();
         for path in found {
@@ -132,7 +137,9 @@ impl LogFolder {
             let Ok(file) = File::open(&path) else {
                 continue;
             };
-            let named = path.file_stem().and_then(|name| name.to_str()?.parse().ok());
+            let named = path
+                .file_stem()
+                .and_then(|name| name.to_str()?.parse().ok());
             let pid = holder(meta.ino()).or(named).unwrap_or(0);
             self.old.insert(path.clone(), meta.ino());
             self.logs.push(Log {
@@ -247,18 +254,36 @@ mod tests {
         let pid = std::process::id();
         assert_eq!(
             told,
-            [Told { log: 1, pid, change: Change::load(5 * MS, 1.0, 777) }]
+            [Told {
+                log: 1,
+                pid,
+                change: Change::load(5 * MS, 1.0, 777)
+            }]
         );
         writeln!(log, ".5 778\nnonsense\n8000000 7 1\n99999999999 0 1").unwrap();
         assert_eq!(logs.refresh(21 * MS), [], "not every millisecond");
-        let told: Vec<Change> = logs.refresh(30 * MS).iter().map(|told| told.change).collect();
+        let told: Vec<Change> = logs
+            .refresh(30 * MS)
+            .iter()
+            .map(|told| told.change)
+            .collect();
         assert_eq!(
             told,
-            [Change::load(7 * MS, 0.5, 778), Change::load(30 * MS, 0.0, 1)]
+            [
+                Change::load(7 * MS, 0.5, 778),
+                Change::load(30 * MS, 0.0, 1)
+            ]
         );
         drop(log);
         let told = logs.refresh(40 * MS);
-        assert_eq!(told, [Told { log: 1, pid, change: Change::end(40 * MS) }]);
+        assert_eq!(
+            told,
+            [Told {
+                log: 1,
+                pid,
+                change: Change::end(40 * MS)
+            }]
+        );
         assert_eq!(logs.refresh(90 * MS), []);
     }
 
@@ -273,7 +298,10 @@ mod tests {
         writeln!(second, "2 1 5").unwrap();
         drop(first);
         let told = logs.refresh(50 * MS);
-        let short: Vec<_> = told.iter().map(|told| (told.log, told.change.present)).collect();
+        let short: Vec<_> = told
+            .iter()
+            .map(|told| (told.log, told.change.present))
+            .collect();
         assert_eq!(short, [(1, false), (2, true)]);
     }
 }

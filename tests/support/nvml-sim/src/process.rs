@@ -101,9 +101,7 @@ impl Process {
     /// What is to be seen of it.
     #[must_use]
     pub fn view(&self, at_ns: u64) -> View {
-        let count = self
-            .changes
-            .partition_point(|change| change.at_ns <= at_ns);
+        let count = self.changes.partition_point(|change| change.at_ns <= at_ns);
         let Some(now) = count.checked_sub(1).map(|index| self.changes[index]) else {
             return View::default();
         };
@@ -130,9 +128,7 @@ impl Process {
     /// Whether it has ended by then.
     #[must_use]
     pub fn has_ended(&self, at_ns: u64) -> bool {
-        let count = self
-            .changes
-            .partition_point(|change| change.at_ns <= at_ns);
+        let count = self.changes.partition_point(|change| change.at_ns <= at_ns);
         count > 0 && !self.changes[count - 1].present
     }
 

@@ -137,7 +137,10 @@ mod tests {
         for now_ns in (10_000 * MS..40_000 * MS).step_by(MS as usize) {
             let told = sensors.counter_millijoules(&history, now_ns);
             let truth = history.joules(1_000 * MS, sensors.step_ns(now_ns) - 12 * MS);
-            assert!((told as f64 / 1e3 - truth).abs() <= 0.000_5, "{told} {truth}");
+            assert!(
+                (told as f64 / 1e3 - truth).abs() <= 0.000_5,
+                "{told} {truth}"
+            );
             steps += u32::from(last != Some(told));
             last = Some(told);
         }
@@ -163,7 +166,10 @@ mod tests {
             .collect();
         let least = means.iter().copied().fold(f64::INFINITY, f64::min);
         let most = means.iter().copied().fold(0.0, f64::max);
-        assert!((least - 118.0).abs() < 1e-6, "some see no burst at all: {least}");
+        assert!(
+            (least - 118.0).abs() < 1e-6,
+            "some see no burst at all: {least}"
+        );
         assert!(most > 650.0, "some see only bursts: {most}");
         // The counter, on the same load, is right whatever the phase.
         for seed in 0..64 {
@@ -192,7 +198,11 @@ mod tests {
         let sensors = Sensors::new(SensorSpec::default(), 3);
         let samples = sensors.samples(&history, 20_000 * MS);
         assert_eq!(samples.len(), 119);
-        assert!(samples.windows(2).all(|two| two[1].end_ns - two[0].end_ns == 20 * MS));
+        assert!(
+            samples
+                .windows(2)
+                .all(|two| two[1].end_ns - two[0].end_ns == 20 * MS)
+        );
         let (first, last) = (samples[0].end_ns - 20 * MS, samples[118].end_ns);
         let sum: f64 = samples.iter().map(|sample| sample.watts * 0.02).sum();
         assert!((sum - history.joules(first, last)).abs() < 1e-6);

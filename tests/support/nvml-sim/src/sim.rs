@@ -70,10 +70,13 @@ impl Sim {
                 }
             }
             let folder = load.logs.as_ref().map(|path| {
-                paths.iter().position(|known| known == path).unwrap_or_else(|| {
-                    paths.push(path.clone());
-                    paths.len() - 1
-                })
+                paths
+                    .iter()
+                    .position(|known| known == path)
+                    .unwrap_or_else(|| {
+                        paths.push(path.clone());
+                        paths.len() - 1
+                    })
             });
             let segments = load.scenario.clone();
             feeds.push(Feed {
@@ -138,7 +141,11 @@ impl Sim {
     }
 }
 
-fn place<K: PartialEq + Copy>(known: &mut Vec<(K, usize)>, key: K, make: impl FnOnce() -> usize) -> usize {
+fn place<K: PartialEq + Copy>(
+    known: &mut Vec<(K, usize)>,
+    key: K,
+    make: impl FnOnce() -> usize,
+) -> usize {
     if let Some((_, index)) = known.iter().find(|(other, _)| *other == key) {
         return *index;
     }

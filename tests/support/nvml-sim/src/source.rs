@@ -64,9 +64,9 @@ pub(crate) fn trace(path: &Path, start_ns: u64) -> Result<Vec<Change>, String> {
     }
     let mut changes: Vec<Change> = Vec::new();
     for (index, line) in lines.enumerate() {
-        let row = line
-            .split_once(',')
-            .and_then(|(t, w)| Some((t.trim().parse::<f64>().ok()?, w.trim().parse::<f64>().ok()?)));
+        let row = line.split_once(',').and_then(|(t, w)| {
+            Some((t.trim().parse::<f64>().ok()?, w.trim().parse::<f64>().ok()?))
+        });
         let Some((t_s, watts)) = row else {
             return Err(told(format!("line {}: no pair of numbers", index + 2)));
         };
@@ -123,9 +123,17 @@ mod tests {
         std::fs::write(&path, "t_s,watts\n0.5,100\n1.5, 300.5\n2,0\n").unwrap();
         let changes = trace(&path, 10).unwrap();
         assert_eq!(changes.len(), 3);
-        assert_eq!((changes[1].at_ns, changes[1].watts), (1_500_000_010, Some(300.5)));
+        assert_eq!(
+            (changes[1].at_ns, changes[1].watts),
+            (1_500_000_010, Some(300.5))
+        );
         assert!(!changes[2].present);
-        for bad in ["watts\n1,1\n", "t_s,watts\n1\n", "t_s,watts\n1,2\n1,3\n", "t_s,watts\n1,-2\n"] {
+        for bad in [
+            "watts\n1,1\n",
+            "t_s,watts\n1\n",
+            "t_s,watts\n1,2\n1,3\n",
+            "t_s,watts\n1,-2\n",
+        ] {
             std::fs::write(&path, bad).unwrap();
             assert!(trace(&path, 0).is_err(), "{bad}");
         }

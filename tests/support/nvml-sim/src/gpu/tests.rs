@@ -29,8 +29,17 @@ fn states_draw_what_was_measured() {
     // The context goes with the list entry, 33 to 73 ms after the end.
     assert_eq!(gpu.history().state(104 * S + 32_000_000).watts, 118.0);
     assert_eq!(gpu.history().state(104 * S + 74_000_000).watts, 72.0);
-    assert_eq!(gpu.history().joules(101 * S, 104 * S), 118.0 + 697.0 + 407.5);
-    assert_eq!(gpu.processes(103 * S), [Listed { pid: 7, bytes: 1 << 30 }]);
+    assert_eq!(
+        gpu.history().joules(101 * S, 104 * S),
+        118.0 + 697.0 + 407.5
+    );
+    assert_eq!(
+        gpu.processes(103 * S),
+        [Listed {
+            pid: 7,
+            bytes: 1 << 30
+        }]
+    );
     assert_eq!(gpu.used_bytes(104 * S + 80_000_000), 1 << 30);
     assert!(gpu.processes(104 * S + 80_000_000).is_empty());
     assert_eq!(gpu.used_bytes(104 * S + 124_000_000), 0);
@@ -52,8 +61,14 @@ fn what_is_told_late_changes_the_past() {
     for gpu in [&mut once, &mut late] {
         gpu.advance(105 * S);
     }
-    assert_eq!(once.history().joules(95 * S, 105 * S), late.history().joules(95 * S, 105 * S));
-    assert_eq!(once.counter_millijoules(105 * S), late.counter_millijoules(105 * S));
+    assert_eq!(
+        once.history().joules(95 * S, 105 * S),
+        late.history().joules(95 * S, 105 * S)
+    );
+    assert_eq!(
+        once.counter_millijoules(105 * S),
+        late.counter_millijoules(105 * S)
+    );
 }
 
 #[test]
@@ -61,7 +76,10 @@ fn throttling_holds_while_one_log_computes() {
     let mut faults = Faults::default();
     faults.throttle.push(Throttle {
         cap_watts: Some(300.0),
-        ..Throttle::new(&[Reason::HwSlowdown, Reason::HwThermal], When::while_log_busy(2))
+        ..Throttle::new(
+            &[Reason::HwSlowdown, Reason::HwThermal],
+            When::while_log_busy(2),
+        )
     });
     let mut gpu = gpu(faults);
     for log in [1, 2, 3] {
@@ -74,7 +92,10 @@ fn throttling_holds_while_one_log_computes() {
     gpu.advance(200 * S);
     let state = |s: u64| gpu.history().state(s * S);
     assert_eq!((state(111).reasons, state(111).watts), (0x4, 697.0));
-    assert_eq!((state(121).reasons, state(121).watts, state(121).sm_mhz), (0x4c, 300.0, 1_200));
+    assert_eq!(
+        (state(121).reasons, state(121).watts, state(121).sm_mhz),
+        (0x4c, 300.0, 1_200)
+    );
     assert_eq!(state(125).reasons, 1);
     assert_eq!(state(131).reasons, 0x4);
     assert_eq!(gpu.history().counted_ns(0x40, 200 * S), 4 * S);
@@ -85,9 +106,23 @@ fn throttling_holds_while_one_log_computes() {
 #[test]
 fn strangers_memory_events_and_loss_come_in_time() {
     let faults = Faults {
-        processes: vec![Phantom { pid: 66, mib: 10, busy: 0.0, when: When::between(1.0, 3.0) }],
-        extra_memory: vec![Memory { mib: 3, when: When { after_log: Some(1), ..When::default() } }],
-        xid: vec![Xid { code: 31, when: When::from(2.5) }],
+        processes: vec![Phantom {
+            pid: 66,
+            mib: 10,
+            busy: 0.0,
+            when: When::between(1.0, 3.0),
+        }],
+        extra_memory: vec![Memory {
+            mib: 3,
+            when: When {
+                after_log: Some(1),
+                ..When::default()
+            },
+        }],
+        xid: vec![Xid {
+            code: 31,
+            when: When::from(2.5),
+        }],
         lost: Some(When::from(50.0)),
         ..Faults::default()
     };
@@ -99,12 +134,24 @@ fn strangers_memory_events_and_loss_come_in_time() {
     assert_eq!(gpu.xids().count(), 0);
     gpu.advance(200 * S);
     assert!(gpu.processes(100 * S).is_empty());
-    assert_eq!(gpu.processes(101 * S), [Listed { pid: 66, bytes: 10 << 20 }]);
+    assert_eq!(
+        gpu.processes(101 * S),
+        [Listed {
+            pid: 66,
+            bytes: 10 << 20
+        }]
+    );
     assert_eq!(gpu.history().state(102 * S).watts, 118.0);
     assert_eq!(gpu.used_bytes(104 * S), 1);
     assert_eq!(gpu.used_bytes(106 * S), 3 << 20);
     let xids: Vec<_> = gpu.xids().collect();
-    assert_eq!(xids, [XidEvent { at_ns: 102 * S + S / 2, code: 31 }]);
+    assert_eq!(
+        xids,
+        [XidEvent {
+            at_ns: 102 * S + S / 2,
+            code: 31
+        }]
+    );
     assert!(!gpu.is_lost(149 * S) && gpu.is_lost(150 * S));
 }
 
