@@ -12,8 +12,8 @@ mod verify;
 
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use run_result::{
-    BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
-    WarmupNote, changes,
+    BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
+    RunResult, Split, WarmupNote, changes,
 };
 pub use seal::{SealError, check_result, seal, write_sums};
 pub use types::{CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 
+use super::READINGS_FILE;
 use super::run_result::RunResult;
 use super::sums;
 use super::types::{

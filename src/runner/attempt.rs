@@ -137,7 +137,10 @@ impl<E: ContainerEngine> Runner<E> {
         let sampler = self.sampler(run).map_err(Halt::keeping)?;
         let warmup = if campaign.warmup.enabled {
             self.phase(run, Phase::Warmup);
-            Some(self.warm_up(experiment, name, &work, sampler.as_ref()).await?)
+            Some(
+                self.warm_up(experiment, name, &work, sampler.as_ref())
+                    .await?,
+            )
         } else {
             None
         };

@@ -254,10 +254,15 @@ impl<E: ContainerEngine> Runner<E> {
         let id = running.id.clone();
         let swept = agent::sweep(&self.setting.engine, &id).await;
         if swept.is_ok_and(|report| report.left == 0) {
-            return self.record(Event::WorkerLost {
+            let left = self.after_worker().await;
+            if let Ok(Some(what)) = left {
+                return self.make_anew(backend, &what).await;
+            }
+            self.record(Event::WorkerLost {
                 backend: backend.to_owned(),
                 reason: reason.to_owned(),
-            });
+            })?;
+            return left.map_or_else(|stranger| self.trip(&stranger), |_| Ok(()));
         }
         self.drop_container(backend, reason).await
     }

@@ -167,10 +167,9 @@ impl<'a> Observed<'a> {
             let idle = idle_end(gpu, baseline, end_ns);
             let end_of = |is_idle: bool| if is_idle { idle } else { Some(End::Steady) };
             let (Some(before), Some(after)) = (end_of(idle_before), end_of(idle_after)) else {
-                return GpuEnergy::none(
+                return GpuEnergy::missing(
                     uuid,
-                    start_ns,
-                    end_ns,
+                    end_ns.saturating_sub(start_ns) as f64 / 1e9,
                     "idle_power_unknown: no idle power is known beside the window: its ends cannot be told from idling",
                 );
             };
@@ -265,9 +264,10 @@ fn of_gpu<'a>(baselines: &'a [Baseline], gpu: &str) -> Option<&'a Baseline> {
 /// time after it.
 fn idle_end(gpu: &GpuRecording, baseline: &BaselineNote, end_ns: u64) -> Option<End> {
     let uuid = &gpu.readings.gpu;
-    if let (Some(before), Some(after)) =
-        (of_gpu(&baseline.before, uuid), of_gpu(&baseline.after, uuid))
-    {
+    if let (Some(before), Some(after)) = (
+        of_gpu(&baseline.before, uuid),
+        of_gpu(&baseline.after, uuid),
+    ) {
         let (watts, half_width_watts) = before.between(after);
         return Some(End::Idle {
             watts,
@@ -282,7 +282,10 @@ fn idle_end(gpu: &GpuRecording, baseline: &BaselineNote, end_ns: u64) -> Option<
         .filter(|edge| edge.before_ns > quiet_ns);
     let (first, last) = (edges.next()?, edges.next_back()?);
     let middle = |edge: &crate::energy::CounterEdge| edge.before_ns / 2 + edge.after_ns / 2;
-    let seconds = middle(last).checked_sub(middle(first)).filter(|ns| *ns > 0)? as f64 / 1e9;
+    let seconds = middle(last)
+        .checked_sub(middle(first))
+        .filter(|ns| *ns > 0)? as f64
+        / 1e9;
     let joules = last.millijoules.checked_sub(first.millijoules)? as f64 / 1e3;
     let watts = joules / seconds;
     Some(End::Idle {

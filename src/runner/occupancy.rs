@@ -58,7 +58,8 @@ impl<E: ContainerEngine> Runner<E> {
                 return Ok(());
             }
             // A process that ends has no owner for a moment: that is no stranger yet.
-            let sure = |(_, stranger): &(String, Occupant)| stranger.owner != OccupantOwner::Unknown;
+            let sure =
+                |(_, stranger): &(String, Occupant)| stranger.owner != OccupantOwner::Unknown;
             if seen.iter().any(sure) || tokio::time::Instant::now() >= deadline {
                 return Err(foreign(&seen));
             }
@@ -82,9 +83,13 @@ impl<E: ContainerEngine> Runner<E> {
             Some(what) => Err(Cause::new(
                 Blame::Environment,
                 "gpu_memory_left",
-                format!("GPU memory did not come back to what it was at the session's start: {what}"),
+                format!(
+                    "GPU memory did not come back to what it was at the session's start: {what}"
+                ),
             )
-            .hint("nvidia-smi names who holds it; a driver that lost track of it needs a GPU reset")),
+            .hint(
+                "nvidia-smi names who holds it; a driver that lost track of it needs a GPU reset",
+            )),
         }
     }
 
@@ -138,11 +143,7 @@ impl<E: ContainerEngine> Runner<E> {
     }
 
     /// Sweeps the container that leaked and removes it: the next step that needs one starts another.
-    pub(super) async fn make_anew(
-        &mut self,
-        backend: &str,
-        what: &str,
-    ) -> Result<(), RunnerError> {
+    pub(super) async fn make_anew(&mut self, backend: &str, what: &str) -> Result<(), RunnerError> {
         self.engine = None;
         if let Some(running) = self.containers.get(backend) {
             let id = running.id.clone();
@@ -166,9 +167,8 @@ impl<E: ContainerEngine> Runner<E> {
                 .zip(&now)
                 .map(|(before, after)| (after.gpu.clone(), rule.as_rule().judge(before, after)))
                 .collect();
-            let clean = |(_, verdict): &(String, LeakVerdict)| {
-                matches!(verdict, LeakVerdict::Clean { .. })
-            };
+            let clean =
+                |(_, verdict): &(String, LeakVerdict)| matches!(verdict, LeakVerdict::Clean { .. });
             if verdicts.iter().all(clean) || tokio::time::Instant::now() >= deadline {
                 return verdicts;
             }
@@ -268,7 +268,10 @@ fn foreigners(verdicts: &[(String, LeakVerdict)]) -> Option<Cause> {
             let LeakVerdict::Foreign { occupants, .. } = verdict else {
                 return Vec::new();
             };
-            occupants.iter().map(|one| (gpu.clone(), one.clone())).collect()
+            occupants
+                .iter()
+                .map(|one| (gpu.clone(), one.clone()))
+                .collect()
         })
         .collect();
     (!strangers.is_empty()).then(|| foreign(&strangers))

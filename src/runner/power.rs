@@ -39,13 +39,13 @@ impl Power {
     pub fn open(
         telemetry: Arc<dyn GpuTelemetry>,
         gpus: &[String],
-        sensor: &dyn Fn(&GpuSnapshot, &LibraryInfo) -> Sensor,
+        sensor: impl Fn(&GpuSnapshot, &LibraryInfo) -> Sensor,
     ) -> Result<Self, TelemetryError> {
         let library = telemetry.library();
         let mut snapshots = Vec::new();
         for gpu in gpus {
             let Ok(snapshot) = telemetry.snapshot(gpu) else {
-                let known = telemetry.gpus().unwrap_or_default();
+                let known = telemetry.gpus().value;
                 let known: Vec<String> = known
                     .into_iter()
                     .flat_map(|entry| {
@@ -102,7 +102,8 @@ impl Power {
                 differences.push(format!("{}.readable", before.uuid));
                 continue;
             };
-            let fields = |snapshot: &GpuSnapshot| serde_json::to_value(snapshot).unwrap_or_default();
+            let fields =
+                |snapshot: &GpuSnapshot| serde_json::to_value(snapshot).unwrap_or_default();
             let (before_fields, now) = (fields(before), fields(&now.value));
             let names = before_fields.as_object().into_iter().flatten();
             for (name, value) in names {

@@ -235,7 +235,11 @@ impl<E: ContainerEngine> Runner<E> {
             let mut errors = note.errors.values();
             errors.any(|error| error.first.code == ReadCode::GpuLost)
         };
-        let lost_gpus: Vec<String> = notes.iter().filter(lost).map(|note| note.gpu.clone()).collect();
+        let lost_gpus: Vec<String> = notes
+            .iter()
+            .filter(lost)
+            .map(|note| note.gpu.clone())
+            .collect();
         let missing = seen.baseline.reasons.join("; ");
         judge_run(
             &RunEvidence {

@@ -137,7 +137,9 @@ impl<E: ContainerEngine> Runner<E> {
             let id = loaded.worker.send(Some(name), request).await?;
             loop {
                 match loaded.worker.wait(id, limit, &mut watch).await? {
-                    Reply::Done(outcome) if matches!(go, Go::Never) || go_ns > 0 => return Ok((outcome, go_ns)),
+                    Reply::Done(outcome) if matches!(go, Go::Never) || go_ns > 0 => {
+                        return Ok((outcome, go_ns));
+                    }
                     Reply::Done(outcome) => return Err(unexpected("measure before go", &outcome)),
                     Reply::Ready if matches!(go, Go::At(_)) && go_ns == 0 => {
                         if let Go::At(Some(view)) = &go {

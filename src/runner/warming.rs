@@ -43,7 +43,10 @@ impl<E: ContainerEngine> Runner<E> {
         let cap = Limit::from_now(seconds(policy.max_seconds));
         let start_ns = self.setting.clock.monotonic_ns();
         let mut series = Vec::new();
-        let mut trend = sampler.map(|_| PowerTrend::default());
+        let mut trend = sampler.map(|_| PowerTrend {
+            relative: None,
+            temperature_span_celsius: None,
+        });
         let mut look = Limit::from_now(TREND_EVERY);
         loop {
             series.push(self.iteration(experiment, name, work).await?);

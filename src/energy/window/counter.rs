@@ -38,7 +38,12 @@ pub(super) fn counter_energy(
 ) -> Result<CounterEnergy, String> {
     let length = request.seconds();
     let expected = request.sensor.counter.update_period_ns.value / 1e9;
-    let edges = Edges::of(&request.readings.counter, request.start_ns, length, expected);
+    let edges = Edges::of(
+        &request.readings.counter,
+        request.start_ns,
+        length,
+        expected,
+    );
     if edges.edges.len() < 2 {
         return Err("counter_edges_missing: fewer than two steps of the counter were seen".into());
     }
@@ -61,7 +66,9 @@ pub(super) fn counter_energy(
         None => None,
     };
     if steady && roughness.is_none() {
-        return Err("window_too_short_for_sensor: too few consecutive updates to interpolate".into());
+        return Err(
+            "window_too_short_for_sensor: too few consecutive updates to interpolate".into(),
+        );
     }
     let resident = resident_variance(request.ends, &start, &end, length);
     let mut parts = Vec::new();
@@ -163,7 +170,11 @@ impl Side {
         if outer >= edges.edges.len() {
             return Err("counter_edges_missing: no step of the counter after the window".into());
         }
-        let End::Idle { watts, half_width_watts } = end else {
+        let End::Idle {
+            watts,
+            half_width_watts,
+        } = end
+        else {
             return Ok(Self::of(outer, edges, grid, end));
         };
         let tolerance = (3.0 * half_width_watts).max(5.0)
@@ -260,8 +271,14 @@ fn resident_variance(ends: (End, End), start: &Side, end: &Side, length: f64) ->
     let sd = |half_width: f64| half_width.abs() / NORMAL_95;
     match ends {
         (
-            End::Idle { watts, half_width_watts },
-            End::Idle { watts: other, half_width_watts: other_half },
+            End::Idle {
+                watts,
+                half_width_watts,
+            },
+            End::Idle {
+                watts: other,
+                half_width_watts: other_half,
+            },
         ) => {
             let (a, b) = (sd(half_width_watts) * before, sd(other_half) * after);
             if watts == other && half_width_watts == other_half {
@@ -270,8 +287,18 @@ fn resident_variance(ends: (End, End), start: &Side, end: &Side, length: f64) ->
                 a * a + b * b
             }
         }
-        (End::Idle { half_width_watts, .. }, End::Steady) => (sd(half_width_watts) * before).powi(2),
-        (End::Steady, End::Idle { half_width_watts, .. }) => (sd(half_width_watts) * after).powi(2),
+        (
+            End::Idle {
+                half_width_watts, ..
+            },
+            End::Steady,
+        ) => (sd(half_width_watts) * before).powi(2),
+        (
+            End::Steady,
+            End::Idle {
+                half_width_watts, ..
+            },
+        ) => (sd(half_width_watts) * after).powi(2),
         (End::Steady, End::Steady) => 0.0,
     }
 }

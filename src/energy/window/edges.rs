@@ -121,7 +121,9 @@ impl Edges {
 
     /// Index of the last edge at or before a time by its bracket's end.
     pub fn last_before(&self, at: f64) -> Option<usize> {
-        self.edges.partition_point(|edge| edge.after <= at).checked_sub(1)
+        self.edges
+            .partition_point(|edge| edge.after <= at)
+            .checked_sub(1)
     }
 }
 

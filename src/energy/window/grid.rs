@@ -84,7 +84,10 @@ impl Grid {
             centre: (middle, 2.2 * residual),
             slope: (slope, 2.2 * residual / farthest),
         };
-        let coarse = search.sum(9, &[(residual / 4.0).clamp(0.001 * edges.period, 0.02 * edges.period)]);
+        let coarse = search.sum(
+            9,
+            &[(residual / 4.0).clamp(0.001 * edges.period, 0.02 * edges.period)],
+        );
         search.narrow(&coarse)?;
         let sigmas = JITTERS.map(|share| share * edges.period);
         let fine = search.sum(9, &sigmas);
@@ -263,7 +266,8 @@ impl Search<'_> {
         let (mut log, mut product) = (0.0, 1.0);
         for edge in self.edges {
             let expected = centre + slope * (edge.number - self.number);
-            let inside = below((edge.after - expected) / sigma) - below((edge.before - expected) / sigma);
+            let inside =
+                below((edge.after - expected) / sigma) - below((edge.before - expected) / sigma);
             // An edge far off (a late poll, an odd update) must not decide alone.
             product *= inside + 1e-6;
             if product < 1e-200 {
@@ -317,7 +321,11 @@ mod tests {
         let edges = polled(0.0999 / 4.0, -0.75, 24);
         let grid = Grid::fit(&edges, 0.9).expect("a grid");
         let uniform = 0.025 / 12f64.sqrt();
-        assert!(grid.centre_variance.sqrt() > 0.6 * uniform, "{}", grid.centre_variance.sqrt() / uniform);
+        assert!(
+            grid.centre_variance.sqrt() > 0.6 * uniform,
+            "{}",
+            grid.centre_variance.sqrt() / uniform
+        );
         // Yet the period is known.
         assert!((grid.period() - 0.0999).abs() < 5e-4);
     }

@@ -11,8 +11,8 @@ mod total;
 pub use result::{Coherence, GpuEnergy, Source};
 pub use total::{TotalEnergy, total};
 
-use super::readings::GpuReadings;
 use super::interval::Mixture;
+use super::readings::GpuReadings;
 use super::sensor::{Gain, SensorTraits};
 
 /// What lies outside the window at one of its ends.

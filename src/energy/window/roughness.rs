@@ -36,9 +36,8 @@ fn mean_square(errors: impl Iterator<Item = f64>, overlap: f64) -> MeanSquare {
 
 /// Errors of the line at middle points `step` values away from both ends, of evenly spaced accumulated energy.
 fn middles(energy: &[f64], step: usize) -> impl Iterator<Item = f64> + '_ {
-    (step..energy.len().saturating_sub(step)).map(move |k| {
-        energy[k] - 0.5 * (energy[k - step] + energy[k + step])
-    })
+    (step..energy.len().saturating_sub(step))
+        .map(move |k| energy[k] - 0.5 * (energy[k - step] + energy[k + step]))
 }
 
 impl Roughness {
