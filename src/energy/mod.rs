@@ -5,17 +5,21 @@
 //! it has none and why.
 
 mod figures;
+pub mod integrate;
 pub mod interval;
 mod per_token;
 pub mod readings;
 pub mod sensor;
 mod statistics;
 mod warmup;
+pub mod waveform;
 pub mod window;
 
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
+pub use integrate::{Integral, integrate};
 pub use per_token::{Denominators, EnergyFigures, energy_figures};
 pub use readings::{CounterEdge, GpuReadings, PowerReading};
 pub use statistics::{Summary, percentile};
 pub use warmup::{Convergence, Iteration, WarmupRule};
+pub use waveform::{Point, Stamps, waveform};
 pub use window::{End, EnergyRules, GpuEnergy, TotalEnergy, WindowRequest, total, window_energy};

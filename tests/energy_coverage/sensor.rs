@@ -42,14 +42,29 @@ impl Sensor {
             period: rng.random_range(0.0998..0.1000),
             latency: rng.random_range(0.0..0.030),
             jitter: rng.random_range(0.0..0.0015),
-            kind: if rng.random() { Jitter::White } else { Jitter::Accumulating },
-            polling: if rng.random() { Polling::Free } else { Polling::Locked },
+            kind: if rng.random() {
+                Jitter::White
+            } else {
+                Jitter::Accumulating
+            },
+            polling: if rng.random() {
+                Polling::Free
+            } else {
+                Polling::Locked
+            },
             gain: 1.0,
         }
     }
 
     /// Edges between two times, in s from `origin_ns`.
-    pub fn edges(&self, rng: &mut ChaCha8Rng, truth: &Truth, from: f64, to: f64, origin_ns: u64) -> Vec<CounterEdge> {
+    pub fn edges(
+        &self,
+        rng: &mut ChaCha8Rng,
+        truth: &Truth,
+        from: f64,
+        to: f64,
+        origin_ns: u64,
+    ) -> Vec<CounterEdge> {
         let noise = Normal::new(0.0, self.jitter).unwrap();
         let mut beat = from + rng.random_range(0.0..self.period);
         let mut updates = Vec::new();
@@ -95,7 +110,9 @@ impl Sensor {
             last = call;
             call = match self.polling {
                 Polling::Free => call + 0.025,
-                Polling::Locked if seen > 0 && next == seen && updates[seen - 1] > seen_at - 0.02 => {
+                Polling::Locked
+                    if seen > 0 && next == seen && updates[seen - 1] > seen_at - 0.02 =>
+                {
                     (seen_at + self.period - 0.006).max(call + took)
                 }
                 Polling::Locked => call + took,
@@ -110,7 +127,8 @@ impl Sensor {
         (0..count)
             .map(|index| {
                 let at = from + 0.02 * index as f64;
-                let energy = truth.energy(at - self.latency) - truth.energy(at - 0.02 - self.latency);
+                let energy =
+                    truth.energy(at - self.latency) - truth.energy(at - 0.02 - self.latency);
                 PowerReading {
                     at_ns: (origin_ns as f64 + at * 1e9).round() as u64,
                     watts: energy / 0.02 * self.gain,

@@ -27,7 +27,10 @@ impl Truth {
     pub fn new(rng: &mut ChaCha8Rng, load: Load, idle: f64, on: f64, off: f64) -> Self {
         let mut truth = Self { pieces: Vec::new() };
         truth.push(on - 60.0, idle);
-        let (low, high) = (rng.random_range(200.0..350.0), rng.random_range(450.0..700.0));
+        let (low, high) = (
+            rng.random_range(200.0..350.0),
+            rng.random_range(450.0..700.0),
+        );
         match load {
             Load::Constant => truth.push(on, high),
             Load::Periodic { period, on: share } => {
