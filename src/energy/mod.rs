@@ -4,9 +4,11 @@
 //! (windows over sensor readings) joins here once telemetry exists; until then every result says that
 //! it has none and why.
 
+pub mod aliasing;
 mod figures;
 pub mod integrate;
 pub mod interval;
+pub mod meter;
 mod per_token;
 pub mod readings;
 pub mod sensor;

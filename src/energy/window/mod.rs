@@ -8,7 +8,7 @@ mod result;
 mod roughness;
 mod total;
 
-pub use result::{Coherence, GpuEnergy, Source};
+pub use result::{GpuEnergy, Source};
 pub use total::{TotalEnergy, total};
 
 use super::interval::Mixture;
