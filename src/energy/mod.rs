@@ -8,6 +8,9 @@ mod figures;
 pub mod gap;
 pub mod interval;
 pub mod leak;
+pub mod aliasing;
+pub mod integrate;
+pub mod meter;
 mod per_token;
 pub mod readings;
 pub mod sensor;
@@ -15,6 +18,7 @@ mod statistics;
 pub mod throttle;
 pub mod verdict;
 mod warmup;
+pub mod waveform;
 pub mod window;
 
 pub use baseline::{Baseline, BaselineRequest, IdleState};
@@ -35,4 +39,8 @@ pub use verdict::{
     codes, judge_campaign, judge_run,
 };
 pub use warmup::{Convergence, Iteration, PowerTrend, WarmupCriterion, WarmupRule, mean_watts};
+pub use integrate::{Integral, integrate};
+pub use statistics::{Summary, percentile};
+pub use warmup::{Convergence, Iteration, WarmupRule};
+pub use waveform::{Point, Stamps, waveform};
 pub use window::{End, EnergyRules, GpuEnergy, TotalEnergy, WindowRequest, total, window_energy};

@@ -16,6 +16,8 @@ use super::grid::{Grid, Moment};
 use super::roughness::Roughness;
 use super::{End, WindowRequest};
 use crate::energy::interval::{Mixture, NORMAL_95, Part, rectangular_nodes};
+use crate::energy::sensor::Estimate;
+use crate::energy::waveform::{Point, even_run};
 
 /// Nodes of the latency's distribution.
 const LATENCIES: usize = 16;
@@ -34,7 +36,7 @@ pub(super) struct CounterEnergy {
 /// Energy of the window by the counter, or the code and words why not.
 pub(super) fn counter_energy(
     request: &WindowRequest<'_>,
-    samples: Option<&Roughness>,
+    samples: &[Point],
 ) -> Result<CounterEnergy, String> {
     let length = request.seconds();
     let expected = request.sensor.counter.update_period_ns.value / 1e9;
@@ -47,23 +49,37 @@ pub(super) fn counter_energy(
     if edges.edges.len() < 2 {
         return Err("counter_edges_missing: fewer than two steps of the counter were seen".into());
     }
-    let grid = Grid::fit(&edges, length)
+    let known = request.sensor.counter.update_period_ns;
+    let known = Estimate::new(known.value / 1e9, known.half_width / 1e9);
+    let grid = Grid::fit(&edges, length, known)
         .ok_or("counter_edges_irregular: the counter's steps fit no period")?;
     let latency = latency_bounds(request);
     let mut flags = Vec::new();
     let start = Side::start(&edges, &grid, request.ends.0)?;
     let end = Side::end(&edges, &grid, request.ends.1, length, latency.1, &mut flags)?;
     let steady = start.steady || end.steady;
-    let own;
-    let roughness = match samples {
-        Some(found) => Some(found),
-        None if steady => {
-            let load = load_edges(&edges.edges, length, request.ends);
-            let power = mean_power(load, grid.period());
-            own = Roughness::of_edges(load, grid.jitter_variance() * power * power);
-            own.as_ref()
+    let roughness = if steady {
+        let load = load_edges(&edges.edges, length, request.ends);
+        let power = mean_power(load, grid.period());
+        let span = match (load.first(), load.last()) {
+            (Some(first), Some(last)) => (first.middle(), last.middle()),
+            _ => (0.0, length),
+        };
+        let seen = even_run(samples, span.0, span.1).and_then(|(watts, step)| {
+            // Samples of another scale or with another mean do not show this load.
+            let mean = watts.iter().sum::<f64>() / watts.len() as f64;
+            let same = (mean - power).abs() <= 0.15 * power;
+            Roughness::of_samples(&watts, step, grid.period()).filter(|_| same)
+        });
+        if seen.is_none() {
+            flags.push("interpolation_assumed".into());
         }
-        None => None,
+        let fast = |period: &f64| *period > 0.0 && *period < 2.5e9 * grid.period();
+        let periodic = request.load_periods_ns.iter().any(fast);
+        let jitter = grid.jitter_variance() * power * power;
+        seen.or_else(|| Roughness::of_edges(load, jitter, periodic))
+    } else {
+        None
     };
     if steady && roughness.is_none() {
         return Err(
@@ -73,8 +89,8 @@ pub(super) fn counter_energy(
     let resident = resident_variance(request.ends, &start, &end, length);
     let mut parts = Vec::new();
     let plain = [(1.0, 0.0)];
-    let nodes = roughness.map_or(&plain[..], |found| &found.nodes);
-    let shape = roughness.map_or(1.0, |found| found.shape);
+    let nodes = roughness.as_ref().map_or(&plain[..], |found| &found.nodes);
+    let shape = roughness.as_ref().map_or(1.0, |found| found.shape);
     let shifts: Vec<f64> = if steady {
         rectangular_nodes(latency.0, latency.1, LATENCIES).collect()
     } else {

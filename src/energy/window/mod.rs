@@ -8,12 +8,13 @@ mod result;
 mod roughness;
 mod total;
 
-pub use result::{Coherence, GpuEnergy, Source};
+pub use result::{GpuEnergy, Source};
 pub use total::{TotalEnergy, total};
 
 use super::interval::Mixture;
 use super::readings::GpuReadings;
 use super::sensor::{Gain, SensorTraits};
+use super::waveform::{Stamps, waveform};
 
 /// What lies outside the window at one of its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,7 +98,13 @@ pub fn window_energy(request: &WindowRequest<'_>) -> GpuEnergy {
         ));
         return found;
     }
-    match counter::counter_energy(request, None) {
+    let samples = waveform(
+        &request.readings.samples,
+        request.start_ns,
+        Stamps::Made,
+        &request.sensor.samples,
+    );
+    match counter::counter_energy(request, &samples) {
         Ok(counter) => {
             found.source = Source::Counter;
             found.flags.extend(counter.flags);

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::energy::aliasing::Coherence;
 use crate::energy::interval::Interval;
 
 /// Where an energy comes from, best first.
@@ -21,22 +22,6 @@ pub enum Source {
     Instant,
     /// None.
     None,
-}
-
-/// How a periodic load and the sensor's update period meet.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Coherence {
-    /// Period of the load, in ns.
-    pub load_period_ns: f64,
-    /// Update period of the sensor, in ns.
-    pub update_period_ns: f64,
-    /// How many times the load's phase sweeps the sensor's period over the window, dimensionless.
-    pub phase_sweep: f64,
-    /// Whether it sweeps too little for the sensor's errors to average out.
-    pub coherent: bool,
-    /// Relative standard deviation that the sensor's aliasing adds to the energy, dimensionless; 0 if incoherent.
-    pub term: f64,
 }
 
 /// The energy of one window on one GPU.
