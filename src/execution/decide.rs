@@ -63,6 +63,7 @@ fn same_as(earlier: &str, cause: &Cause) -> Cause {
     Cause {
         blame: cause.blame,
         code: format!("same_as:{earlier}"),
+        origin: Some(cause.origin().to_owned()),
         message: format!("{earlier} failed because of its config: {}", cause.message),
         hint: cause.hint.clone(),
     }
@@ -72,6 +73,7 @@ fn depends_on(step: &str, cause: &Cause) -> Cause {
     Cause {
         blame: cause.blame,
         code: format!("needs:{step}"),
+        origin: Some(cause.origin().to_owned()),
         message: format!("{step} failed: {}", cause.message),
         hint: cause.hint.clone(),
     }

@@ -74,6 +74,7 @@ impl<E: ContainerEngine> Runner<E> {
                     verdict,
                     result: Some(result),
                     figures,
+                    simulated: false,
                 })
             }
             Err(Halt::Interrupted) => {
@@ -91,6 +92,7 @@ impl<E: ContainerEngine> Runner<E> {
                     verdict,
                     result: None,
                     figures,
+                    simulated: false,
                 })?;
                 if cause.blame == Blame::Environment && cause.code == "container_lost" {
                     self.drop_container(&backend, &cause.message).await?;
