@@ -11,6 +11,7 @@ mod images;
 mod init;
 mod manifest;
 mod output;
+mod results;
 mod root;
 mod session;
 mod target;
@@ -65,6 +66,9 @@ enum Command {
     /// Look at sealed campaigns.
     #[command(subcommand)]
     Manifest(manifest::Command),
+    /// Look at results, run by run, and judge them by the rules.
+    #[command(subcommand)]
+    Results(results::Command),
     /// Print completions for a shell.
     Completions(completions::Completions),
     /// Print the manual page.
@@ -121,6 +125,7 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Images(command) => images::run(command, &Root::find(root)?).await,
             Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
+            Command::Results(command) => results::run(command, &Root::find(root)?),
             Command::Completions(arguments) => Ok(completions::run(&arguments)),
             Command::Man => completions::man(),
         }

@@ -6,8 +6,10 @@
 
 mod figures;
 mod statistics;
+mod verdict;
 mod warmup;
 
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
 pub use statistics::{Summary, percentile};
+pub use verdict::{Coherent, RulesKind, VerdictRules};
 pub use warmup::{Convergence, Iteration, WarmupRule};

@@ -6,6 +6,7 @@
 
 mod cause;
 mod decide;
+mod enough;
 mod event;
 mod notice;
 mod state;

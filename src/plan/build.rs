@@ -74,7 +74,7 @@ impl Plan {
             execution: campaign.execution.clone(),
             baseline: campaign.baseline,
         };
-        let cycles = campaign.execution.cycles;
+        let cycles = campaign.execution.cycles.initial();
         Self::build(pacing, experiments, cycles, cycles)
     }
 
@@ -146,7 +146,8 @@ impl Plan {
     /// Cycles that it can come to.
     #[must_use]
     pub fn most_cycles(&self) -> u32 {
-        self.pacing.execution.cycles
+        let execution = &self.pacing.execution;
+        execution.cycles.most(&execution.auto_cycles)
     }
 
     /// How the campaign file wants it executed.
@@ -232,12 +233,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(
-        pacing: &'a Pacing,
-        begun: u32,
-        experiments: &'a [Experiment],
-        slots: &[Slot],
-    ) -> Self {
+    fn new(pacing: &'a Pacing, begun: u32, experiments: &'a [Experiment], slots: &[Slot]) -> Self {
         let last_use = slots
             .iter()
             .enumerate()

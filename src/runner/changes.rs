@@ -29,10 +29,7 @@ impl Changes {
     pub fn between(opened: &Opened, edited: &Planned) -> Self {
         // Cycles that were added are taken over, so they are no change.
         let mut edited = edited.clone();
-        edited.plan = edited
-            .plan
-            .grown_to(opened.planned.plan.cycles())
-            .into();
+        edited.plan = edited.plan.grown_to(opened.planned.plan.cycles()).into();
         let edited = &edited;
         let runs = |planned: &Planned| -> HashSet<(Digest, u32)> {
             let plan = &planned.plan;

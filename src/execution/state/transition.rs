@@ -207,7 +207,12 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn require(&self, holds: bool, event: &'static str, why: &str) -> Result<(), IllegalEvent> {
+    pub(super) fn require(
+        &self,
+        holds: bool,
+        event: &'static str,
+        why: &str,
+    ) -> Result<(), IllegalEvent> {
         if holds {
             Ok(())
         } else {
