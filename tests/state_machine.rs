@@ -7,6 +7,9 @@ mod campaigns;
 #[path = "support/machine.rs"]
 mod machine;
 
+#[path = "state_machine/growth.rs"]
+mod growth;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -120,7 +123,7 @@ fn a_refused_load_is_started_once_in_a_session() {
                 assert_eq!((*run, cause.code.as_str()), (0, "needs:load-engine:0"));
                 return;
             }
-            Decision::Finished => panic!("{:?}", state.tally()),
+            Decision::Finished | Decision::AddCycle { .. } => panic!("{:?}", state.tally()),
         };
         for event in act(&state, &mut world, &decision, &mut || u8::from(refuse)) {
             state.apply(&event).unwrap();
@@ -182,6 +185,7 @@ fn an_illegal_event_is_refused_and_changes_nothing() {
         verdict,
         result,
         figures: BTreeMap::new(),
+        simulated: false,
     };
     let started = Event::AttemptStarted {
         run: run.clone(),
