@@ -2,7 +2,7 @@
 
 use super::{RunStatus, State, Verdict};
 use crate::campaign::Cycles;
-use crate::energy::Summary;
+use crate::energy::{Summary, stop_auto, student_t};
 
 /// What the half-width is of: joules per output token, where most runs have energy.
 const ENERGY: &str = "joules_per_output_token";
@@ -37,7 +37,7 @@ pub(super) fn wants_cycle(state: &State) -> Option<String> {
         .iter()
         .zip(&plan.experiments)
         .find_map(|(runs, experiment)| {
-            too_wide(state, runs, target).map(|what| format!("{what} of {}", experiment.id))
+            too_wide(state, runs, target).map(|what| format!("{}: {what}", experiment.id))
         })
 }
 
@@ -62,22 +62,18 @@ fn too_wide(state: &State, runs: &[usize], target: f64) -> Option<String> {
         (THROUGHPUT, values(THROUGHPUT))
     };
     let n = sample.len();
-    let percent = 100.0 * target;
-    match half_width(&sample) {
-        Some(half_width) if half_width <= target => None,
-        Some(half_width) => Some(format!(
-            "±{:.2} % at 95 % over {n} cycles is wider than ±{percent} % in {name}",
-            100.0 * half_width
-        )),
-        None => Some(format!("{n} values of {name} give no interval")),
+    if stop_auto(&sample, target) {
+        return None;
     }
-}
-
-/// Half-width of the 95 % interval of a mean, t·s/√n, relative to the mean; none for n < 3 or mean 0.
-fn half_width(sample: &[f64]) -> Option<f64> {
-    use statrs::distribution::{ContinuousCDF, StudentsT};
-    let n = sample.len() as f64;
-    let cv = Summary::of(sample)?.cv().filter(|_| sample.len() >= 3)?;
-    let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975);
-    Some(t * cv / n.sqrt())
+    let relative = Summary::of(&sample)
+        .zip(student_t(&sample))
+        .map(|(summary, interval)| 100.0 * interval.half_width() / summary.mean.abs())
+        .filter(|percent| percent.is_finite());
+    Some(match relative {
+        Some(percent) => format!(
+            "the interval of {name} over {n} cycles is ±{percent:.2} %, the target ±{} %",
+            100.0 * target
+        ),
+        None => format!("{n} values give no interval of {name}"),
+    })
 }
