@@ -2,8 +2,13 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Outcome, Root};
-use crate::cli::Format;
+use super::{Outcome, Root, gather};
+use crate::cli::error::near;
+use crate::cli::{CliError, Format, output, target};
+use crate::diagnostics::Exit;
+use crate::journal::Lock;
+use crate::report::{ResultsView, results_text, standing};
+use crate::runner;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -41,6 +46,59 @@ pub(in crate::cli) enum VerdictWord {
     Due,
 }
 
-pub(super) fn run(_arguments: &List, _root: &Root) -> Outcome {
-    unimplemented!("M0")
+impl VerdictWord {
+    fn fits(self, verdict: &str) -> bool {
+        match self {
+            Self::Accepted => verdict == "accepted",
+            Self::Rejected => verdict == "rejected",
+            Self::Failed => verdict == "failed",
+            Self::Skipped => verdict == "skipped",
+            Self::Due => matches!(verdict, "due" | "running" | "interrupted"),
+        }
+    }
+}
+
+pub(super) fn run(arguments: &List, root: &Root) -> Outcome {
+    let folders = target::find(root, arguments.campaign.as_deref())?;
+    let (_, state, _) = runner::replayed(&folders)?;
+    let live = Lock::is_held(&folders.results());
+    let plan = state.plan();
+    if let Some(text) = &arguments.experiment
+        && !plan
+            .experiments
+            .iter()
+            .any(|experiment| experiment.id.contains(text))
+    {
+        let names = plan
+            .experiments
+            .iter()
+            .map(|experiment| experiment.id.as_str());
+        let near = near(text, names);
+        return Err(CliError::NoExperiment {
+            campaign: folders.campaign,
+            wanted: text.clone(),
+            near,
+        }
+        .into());
+    }
+    let wanted = |run: &usize| {
+        let of = arguments.experiment.as_ref();
+        let verdict = arguments.verdict;
+        of.is_none_or(|text| plan.experiment_of(*run).id.contains(text))
+            && verdict.is_none_or(|word| word.fits(standing(&state, *run, live).0))
+    };
+    let runs = (0..plan.runs.len()).filter(wanted);
+    let view = ResultsView {
+        campaign: folders.campaign.clone(),
+        id: folders.id.clone(),
+        sealed: state.sealed().is_some(),
+        runs: runs
+            .map(|run| gather::line(&folders, &state, run, live))
+            .collect(),
+    };
+    match arguments.format {
+        Format::Text => output::text(&results_text(&view)),
+        Format::Json => output::json(&view),
+    }
+    Ok(Exit::Ok)
 }

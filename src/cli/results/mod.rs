@@ -1,5 +1,6 @@
 //! `lemctl results …`: what was measured, read back.
 
+mod gather;
 mod list;
 mod show;
 mod validate;
