@@ -287,12 +287,13 @@ impl Check<'_> {
                     let what = "its SHA-256 is not the sealed one".to_owned();
                     self.result(&path, FindingKind::Altered, what);
                 }
-                Err(SealError::Store(error))
-                    if error.source.kind() == std::io::ErrorKind::NotFound =>
-                {
-                    self.result(&error.path, FindingKind::Absent, error.source.to_string());
-                }
-                Err(SealError::Store(error)) => self.unreadable(&error),
+                Err(SealError::Store(error)) => match error.source.kind() {
+                    std::io::ErrorKind::PermissionDenied => self.unreadable(&error),
+                    std::io::ErrorKind::NotFound => {
+                        self.result(&error.path, FindingKind::Absent, error.source.to_string());
+                    }
+                    _ => self.result(&error.path, FindingKind::Altered, error.source.to_string()),
+                },
                 // check_result gives no other error.
                 Err(_) => {}
             }

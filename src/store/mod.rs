@@ -7,6 +7,6 @@ mod durable;
 mod folders;
 mod inputs;
 
-pub use durable::{StoreError, read_bounded, sync_folder, write_durable};
+pub use durable::{StoreError, read_bounded, read_regular, sync_folder, write_durable};
 pub use folders::Folders;
 pub use inputs::Inputs;

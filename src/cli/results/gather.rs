@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::execution::{Figures, ResultFile, RunStatus, State};
 use crate::report::{ResultLine, standing};
-use crate::store::{Folders, read_bounded};
+use crate::store::{Folders, read_regular};
 use crate::units::Digest;
 
 /// Largest result file that is read, in bytes: they are some ten kilobytes; readings and records lie beside them.
@@ -37,7 +37,7 @@ pub(super) fn bytes(folders: &Folders, cited: &ResultFile) -> Result<Vec<u8>, Lo
     if !path.components().all(plain) {
         return Err(Lost::Altered);
     }
-    let read = read_bounded(&folders.results().join(path), MAX_RESULT_BYTES);
+    let read = read_regular(&folders.results().join(path), MAX_RESULT_BYTES);
     let bytes = read.map_err(|error| match error.source.kind() {
         std::io::ErrorKind::NotFound => Lost::Absent,
         _ => Lost::Altered,
