@@ -9,6 +9,7 @@ mod run_result;
 mod seal;
 mod sums;
 mod types;
+mod validate;
 mod verify;
 
 pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
@@ -21,6 +22,7 @@ pub use seal::{SealError, check_result, seal, write_sums};
 pub use types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, MeasuredOn, RunEntry, SUMS_FILE,
 };
+pub use validate::{RunRules, Validation, validate};
 pub use verify::verify;
 
 /// Name of a result's file in its attempt's folder.

@@ -109,15 +109,26 @@ fn of_object(map: &Map<String, Value>) -> Option<String> {
     short(parts?.join(", "))
 }
 
-/// `{low, high, …}` as `[low, high] …`.
+/// `{low, high, …}` as `[low, high] …`, `{low_joules, high_joules}` as `[low, high] joules`.
 fn interval(map: &Map<String, Value>) -> Option<String> {
-    let (low, high) = (map.get("low")?.as_f64()?, map.get("high")?.as_f64()?);
+    let unit = map.keys().find_map(|name| name.strip_prefix("low"))?;
+    let (low_name, high_name) = (format!("low{unit}"), format!("high{unit}"));
+    let (low, high) = (
+        map.get(&low_name)?.as_f64()?,
+        map.get(&high_name)?.as_f64()?,
+    );
     let rest = map
         .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "low" | "high"))
+        .filter(|(name, _)| **name != low_name && **name != high_name)
         .map(|(name, value)| Some(format!(", {} {}", printable(name), inline(value)?)));
     let rest: Option<String> = rest.collect();
-    short(format!("[{}, {}]{}", number(low), number(high), rest?))
+    let unit = printable(&unit.replace('_', " "));
+    short(format!(
+        "[{}, {}]{unit}{}",
+        number(low),
+        number(high),
+        rest?
+    ))
 }
 
 fn short(text: String) -> Option<String> {
@@ -151,6 +162,10 @@ mod tests {
             (
                 json!({"low": 1.0, "high": 2.5, "method": "student_t"}),
                 "x: [1, 2.5], method student_t\n",
+            ),
+            (
+                json!({"low_joules": 1.0, "high_joules": 2}),
+                "x: [1, 2] joules\n",
             ),
             (json!({"a": 1, "b": "c"}), "x: a 1, b c\n"),
             (json!({"a": {"b": {"c": 1}}}), "x:\n  a:\n    b: c 1\n"),

@@ -9,7 +9,7 @@ use super::engines::{seconds, unexpected};
 use super::session::Runner;
 use crate::campaign::Experiment;
 use crate::containers::ContainerEngine;
-use crate::energy::{Convergence, Iteration, WarmupRule, WindowFigures, window_figures};
+use crate::energy::{Convergence, Iteration, WindowFigures, window_figures};
 use crate::execution::{Blame, Cause, Event, Figures, Notice, Phase, Verdict};
 use crate::manifest::WarmupNote;
 use crate::store::StoreError;
@@ -168,11 +168,7 @@ impl<E: ContainerEngine> Runner<E> {
     ) -> Result<WarmupNote, Halt> {
         let campaign = self.opened.planned.campaign.clone();
         let policy = &campaign.warmup;
-        let rule = WarmupRule {
-            min_iterations: policy.min_iterations,
-            throughput_cv: policy.throughput_cv,
-            max_seconds: policy.max_seconds,
-        };
+        let rule = policy.rule();
         let limit = seconds(campaign.execution.timeouts.warmup_seconds);
         // By lemctl's own clock: what the worker says of its time must not keep it warming for ever.
         let cap = Limit::from_now(seconds(policy.max_seconds));
@@ -201,7 +197,7 @@ impl<E: ContainerEngine> Runner<E> {
                 output_tokens,
                 elapsed_ns,
             });
-            match rule.judge(&series) {
+            match rule.judge(&series, None) {
                 Convergence::NotYet if cap.has_passed() || series.len() >= MAX_ITERATIONS => {
                     return Ok(WarmupNote {
                         ended: Convergence::Capped,

@@ -3,7 +3,12 @@
 use clap::{Args, ValueEnum};
 
 use super::{Outcome, Root};
-use crate::cli::Format;
+use crate::cli::{Format, output, target};
+use crate::diagnostics::Exit;
+use crate::energy::RulesKind;
+use crate::manifest::validate;
+use crate::report::validation_text;
+use crate::runner;
 
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
@@ -32,6 +37,23 @@ pub(in crate::cli) enum RulesWord {
     Campaign,
 }
 
-pub(super) fn run(_arguments: &Validate, _root: &Root) -> Outcome {
-    unimplemented!("M0")
+pub(super) fn run(arguments: &Validate, root: &Root) -> Outcome {
+    let folders = target::find(root, arguments.campaign.as_deref())?;
+    let (planned, state, _) = runner::replayed(&folders)?;
+    let mut rules = planned.campaign.rules;
+    match arguments.rules {
+        Some(RulesWord::Quick) => rules.kind = RulesKind::Quick,
+        Some(RulesWord::Campaign) => rules.kind = RulesKind::Campaign,
+        None => {}
+    }
+    let validation = validate(&folders, &state, &rules)?;
+    match arguments.format {
+        Format::Text => output::text(&validation_text(&validation)),
+        Format::Json => output::json(&validation),
+    }
+    Ok(match (validation.files_hold, validation.passes()) {
+        (false, _) => Exit::VerificationFailed,
+        (true, false) => Exit::RunsRejected,
+        (true, true) => Exit::Ok,
+    })
 }

@@ -9,6 +9,7 @@ use super::Summary;
 use super::drift::Drift;
 use super::interval::{Interval95, student_t};
 use crate::energy::verdict::VerdictRules;
+use crate::energy::verdict::codes::{CYCLE_CV_HIGH, CYCLE_DRIFT_HIGH, WITHIN_LOAD};
 
 /// Engine loads that an interval must span before it says anything of the setting, and not of one load.
 pub const FEWEST_LOADS: usize = 3;
@@ -54,13 +55,6 @@ pub struct CycleStatistics {
     /// Codes of docs/verdicts.md.
     pub flags: Vec<String>,
 }
-
-/// Flag: the spread over the cycles is above `rules.cycle_cv`.
-pub const CYCLE_CV_HIGH: &str = "cycle_cv_high";
-/// Flag: the drift over the cycles is above `rules.cycle_drift`.
-pub const CYCLE_DRIFT_HIGH: &str = "cycle_drift_high";
-/// Flag: fewer than three loads.
-pub const WITHIN_LOAD: &str = "within_load";
 
 impl CycleStatistics {
     /// Over the accepted runs of one experiment, in any order; none without any, or where a value is not finite.

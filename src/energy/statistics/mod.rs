@@ -8,10 +8,7 @@ mod interval;
 mod tests;
 
 pub use bca::{FEWEST_FOR_BCA, Statistic, request_interval};
-pub use cycles::{
-    CYCLE_CV_HIGH, CYCLE_DRIFT_HIGH, CycleStatistics, CycleValue, FEWEST_LOADS, PairedDifference,
-    WITHIN_LOAD,
-};
+pub use cycles::{CycleStatistics, CycleValue, FEWEST_LOADS, PairedDifference};
 pub use drift::Drift;
 pub(super) use drift::Line;
 pub use interval::{FEWEST_FOR_T, Interval95, IntervalMethod, required_n, stop_auto, student_t};

@@ -8,6 +8,7 @@ use rand_distr::{Distribution, Exp1, StandardNormal};
 use super::interval::t_quantile;
 use super::*;
 use crate::energy::VerdictRules;
+use crate::energy::codes::{CYCLE_CV_HIGH, CYCLE_DRIFT_HIGH, WITHIN_LOAD};
 
 #[test]
 fn a_summary_equals_its_definition() {

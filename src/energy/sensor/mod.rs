@@ -1,0 +1,33 @@
+//! What is known of a GPU's power sensor: how often each source changes, over which time it averages, how
+//! late it is, and how far its scale can be trusted. Assumed from others' boards, or found on the one at hand.
+//!
+//! Pure: knows neither how readings are taken nor where files lie.
+
+mod gain;
+mod traits;
+
+pub use gain::{Gain, Spread};
+pub use traits::{Estimate, Origin, SensorTraits, SourceTraits};
+
+/// All that windows need to know of one GPU's sensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensor {
+    /// Timing of its sources.
+    pub traits: SensorTraits,
+    /// Its scale.
+    pub gain: Gain,
+    /// Why it is only assumed, or what else a result must say of it: one sentence each.
+    pub remarks: Vec<String>,
+}
+
+impl Sensor {
+    /// What is assumed of a GPU of that name, such as `NVIDIA H100 80GB HBM3`.
+    #[must_use]
+    pub fn assumed(gpu_name: &str) -> Self {
+        Self {
+            traits: SensorTraits::assumed(gpu_name),
+            gain: Gain::assumed(gpu_name),
+            remarks: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What is said of one window's energy on one GPU.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::energy::interval::Interval;
+
+/// Where an energy comes from, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The energy counter between its own edges.
+    Counter,
+    /// The energy counter read now and then; its edges were not seen.
+    CounterSparse,
+    /// The driver's buffer of power samples, integrated.
+    Samples,
+    /// Average power (a trailing mean), integrated.
+    Average,
+    /// Instantaneous power, integrated: under-samples a load that varies.
+    Instant,
+    /// None.
+    None,
+}
+
+/// How a periodic load and the sensor's update period meet.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Coherence {
+    /// Period of the load, in ns.
+    pub load_period_ns: f64,
+    /// Update period of the sensor, in ns.
+    pub update_period_ns: f64,
+    /// How many times the load's phase sweeps the sensor's period over the window, dimensionless.
+    pub phase_sweep: f64,
+    /// Whether it sweeps too little for the sensor's errors to average out.
+    pub coherent: bool,
+    /// Relative standard deviation that the sensor's aliasing adds to the energy, dimensionless; 0 if incoherent.
+    pub term: f64,
+}
+
+/// The energy of one window on one GPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GpuEnergy {
+    /// UUID of the GPU or MIG device.
+    pub gpu: String,
+    /// Length of the window, in seconds.
+    pub seconds: f64,
+    /// Where `joules` comes from.
+    pub source: Source,
+    /// Why better sources were not used: one sentence each, best source first.
+    pub fallbacks: Vec<String>,
+    /// Energy as the sensor's scale has it, in joules: gain 1, as the field publishes it. Null: see `reason`.
+    pub joules: Option<f64>,
+    /// Why there is no energy: a stable code, then words.
+    pub reason: Option<String>,
+    /// 95 % interval of `joules` from timing alone (gain 1): this window's edges, latency, flanks, interpolation, aliasing.
+    pub timing: Option<Interval>,
+    /// Energy after the sensor's gain and offset, in joules.
+    pub absolute_joules: Option<f64>,
+    /// 95 % interval of the true energy: timing, gain and offset combined.
+    pub absolute: Option<Interval>,
+    /// `joules` / `seconds`, in watts.
+    pub mean_watts: Option<f64>,
+    /// Energy from the buffer of power samples, in joules.
+    pub waveform_joules: Option<f64>,
+    /// Highest sample inside, in watts.
+    pub waveform_max_watts: Option<f64>,
+    /// Lowest sample inside, in watts.
+    pub waveform_min_watts: Option<f64>,
+    /// |counter − waveform| / counter, dimensionless.
+    pub disagreement: Option<f64>,
+    /// The load's period against the sensor's, if the load is periodic.
+    pub coherence: Option<Coherence>,
+    /// What must be known of it: stable codes.
+    pub flags: Vec<String>,
+}
