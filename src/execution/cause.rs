@@ -69,6 +69,9 @@ impl Cause {
     }
 }
 
+/// Code of somebody else's process on a GPU of the campaign: no number made beside it can be trusted.
+pub const FOREIGN_PROCESS: &str = "foreign_process";
+
 /// Codes of an Engine that does not answer.
 const OUTAGES: [&str; 3] = [
     "engine_unreachable",

@@ -2,7 +2,7 @@
 
 use super::enough::wants_cycle;
 use super::state::Container;
-use super::{Blame, Cause, State};
+use super::{Blame, Cause, FOREIGN_PROCESS, State};
 use crate::plan::{BaselineState, Step};
 use crate::units::Digest;
 
@@ -191,5 +191,5 @@ fn stop(state: &State, backend: &str) -> Decision {
 /// Whether a failure of this cause, `failures` in a row, opens the breaker that allows `limit`.
 #[must_use]
 pub fn opens_breaker(cause: &Cause, failures: u32, limit: u32) -> bool {
-    cause.blame == Blame::Environment && failures >= limit
+    cause.blame == Blame::Environment && (failures >= limit || cause.code == FOREIGN_PROCESS)
 }

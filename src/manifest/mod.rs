@@ -4,6 +4,7 @@
 //! alone. Neither knows how anything was run.
 
 mod cycles;
+mod energy_note;
 mod finding;
 mod run_result;
 mod seal;
@@ -13,10 +14,11 @@ mod validate;
 mod verify;
 
 pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
+pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use finding::{Finding, FindingKind, Verification};
 pub use run_result::{
-    BaselineNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
-    WarmupNote, changes,
+    BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
+    RunResult, Split, WarmupNote, changes,
 };
 pub use seal::{SealError, check_result, seal, write_sums};
 pub use types::{
@@ -27,3 +29,5 @@ pub use verify::verify;
 
 /// Name of a result's file in its attempt's folder.
 pub const RESULT_FILE: &str = "result.json";
+/// Name of the sensor readings in their attempt's folder.
+pub const READINGS_FILE: &str = "readings.parquet";

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 
+use super::READINGS_FILE;
 use super::cycles::over_cycles;
 use super::run_result::RunResult;
 use super::sums;
@@ -133,9 +134,8 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
     let retired = state.retired().into_iter().flat_map(|run| run.attempts);
     let runs = (0..state.plan().runs.len()).flat_map(|run| state.history(run));
     for cited in runs.chain(retired).filter_map(|attempt| attempt.result) {
-        let record = check_result(folders, &cited)?;
+        files.extend(check_result(folders, &cited)?);
         files.insert(cited.path, cited.sha256);
-        files.insert(record.0, record.1);
     }
     let fingerprint = state
         .fingerprint()
@@ -156,11 +156,14 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
     Ok(files)
 }
 
-/// Checks a cited result and its record; gives the record's path and hash.
+/// Checks a cited result and the files that it names; gives their paths and hashes.
 ///
 /// # Errors
 /// [`SealError::Altered`] for the file that is not what was cited.
-pub fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Digest), SealError> {
+pub fn check_result(
+    folders: &Folders,
+    cited: &ResultFile,
+) -> Result<Vec<(String, Digest)>, SealError> {
     let path = folders.results().join(&cited.path);
     let altered = || SealError::Altered { path: path.clone() };
     let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
@@ -173,15 +176,24 @@ pub fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Di
     }
     let result: RunResult = serde_json::from_slice(&bytes).map_err(|_| altered())?;
     let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    if result.record.file != lem_protocol::RECORD_FILE {
-        return Err(altered());
+    let named = [
+        (Some(&result.record), lem_protocol::RECORD_FILE),
+        (result.energy.readings.as_ref(), READINGS_FILE),
+    ];
+    let mut files = Vec::new();
+    for (file, name) in named {
+        let Some(file) = file else { continue };
+        if file.file != name {
+            return Err(altered());
+        }
+        let relative = format!("{folder}/{name}");
+        let path = folders.results().join(&relative);
+        if Digest::of(&read_regular(&path, MAX_FILE_BYTES)?) != file.sha256 {
+            return Err(SealError::Altered { path });
+        }
+        files.push((relative, file.sha256));
     }
-    let record = format!("{folder}/{}", result.record.file);
-    let record_path = folders.results().join(&record);
-    if Digest::of(&read_regular(&record_path, MAX_FILE_BYTES)?) != result.record.sha256 {
-        return Err(SealError::Altered { path: record_path });
-    }
-    Ok((record, result.record.sha256))
+    Ok(files)
 }
 
 fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Manifest, SealError> {

@@ -277,11 +277,12 @@ impl Check<'_> {
             .chain(manifest.runs.iter().filter_map(|run| run.result.as_ref()))
             .collect();
         for result in cited {
-            self.checked += 2;
+            self.checked += 1;
             files.insert(result.path.clone(), result.sha256);
             match check_result(self.folders, result) {
-                Ok((record, sha256)) => {
-                    files.insert(record, sha256);
+                Ok(named) => {
+                    self.checked += named.len();
+                    files.extend(named);
                 }
                 Err(SealError::Altered { path }) => {
                     let what = "its SHA-256 is not the sealed one".to_owned();

@@ -103,12 +103,25 @@ pub fn drift(state: &State, now: &Value) -> Vec<String> {
         "/host/cpu_model",
         "/host/nvidia_driver",
         "/gpus",
+        "/telemetry/driver",
+        "/telemetry/cuda_driver",
+        "/telemetry/simulated",
         "/lemctl",
     ]
     .map(str::to_owned)
     .into();
     if let Some(images) = before.get("images").and_then(Value::as_object) {
         pointers.extend(images.keys().map(|backend| format!("/images/{backend}/id")));
+    }
+    let gpus = before.pointer("/telemetry/gpus").and_then(Value::as_array);
+    for (index, gpu) in gpus.into_iter().flatten().enumerate() {
+        // The driver's own numbering may change without any difference to what is measured.
+        let names = gpu.as_object().into_iter().flatten().map(|(name, _)| name);
+        pointers.extend(
+            names
+                .filter(|name| *name != "index")
+                .map(|name| format!("/telemetry/gpus/{index}/{name}")),
+        );
     }
     let show = |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), Value::to_string);
     pointers

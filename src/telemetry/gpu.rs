@@ -93,11 +93,9 @@ pub trait GpuTelemetry: Send + Sync {
     /// Who answers.
     fn library(&self) -> LibraryInfo;
 
-    /// All GPUs and their MIG devices, by index.
-    ///
-    /// # Errors
-    /// When the list cannot be read at all.
-    fn gpus(&self) -> Result<Vec<GpuEntry>, ReadError>;
+    /// All GPUs and their MIG devices, by index. A GPU that cannot be looked at (lost, or not for this user) is
+    /// an error beside the others; no list at all is empty with its error.
+    fn gpus(&self) -> Partial<Vec<GpuEntry>>;
 
     /// Whose energy `gpu`'s is.
     ///

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::{Outcome, Root};
+use crate::cli::nvml::NvmlArguments;
 use crate::cli::session::{self, ProgressArguments};
 use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
@@ -33,6 +34,8 @@ pub(in crate::cli) struct Resume {
     /// gone or altered). A code finds the runs that failed with it, and those skipped because another did.
     #[arg(long, value_name = "VERDICT[=CODE]", value_parser = Retry::parse)]
     retry: Option<Retry>,
+    #[command(flatten)]
+    nvml: NvmlArguments,
     #[command(flatten)]
     progress: ProgressArguments,
 }
@@ -124,7 +127,8 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
     let next = changed
         .as_ref()
         .map_or(&opened.planned, |(planned, _)| planned);
-    let (setting, stopper) = session::prepare(root, &next.plan, arguments.progress).await?;
+    let (setting, stopper) =
+        session::prepare(root, next, &arguments.nvml, arguments.progress).await?;
     let mut differences = drift(&opened.state, &setting.environment(&next.campaign.gpus));
     differences.extend(catalogue_drift(root, next)?);
     if !differences.is_empty() && !arguments.accept_environment {

@@ -3,10 +3,25 @@
 //!
 //! Pure: knows neither how readings are taken nor where files lie.
 
+mod calibrate;
+mod file;
 mod gain;
+mod known_load;
+mod least_squares;
+mod period;
+mod response;
+mod steady;
 mod traits;
 
+pub use calibrate::{calibrate, meter_mean};
+pub use file::{Agreement, Finding, IdleKind, IdleState, SENSOR_FILE_VERSION, SensorFile};
 pub use gain::{Gain, Spread};
+pub use known_load::KnownLoad;
+pub use period::update_period;
+pub use response::{Observation, Response, response};
+pub use steady::{
+    Block, MeanOf, agreement, counter_blocks, difference, mean_of, power_blocks, steady,
+};
 pub use traits::{Estimate, Origin, SensorTraits, SourceTraits};
 
 /// All that windows need to know of one GPU's sensor.

@@ -76,3 +76,28 @@ pub struct GpuEnergy {
     /// What must be known of it: stable codes.
     pub flags: Vec<String>,
 }
+
+impl GpuEnergy {
+    /// No energy of `gpu`, and why: a stable code, then words.
+    #[must_use]
+    pub fn missing(gpu: &str, seconds: f64, reason: &str) -> Self {
+        Self {
+            gpu: gpu.to_owned(),
+            seconds,
+            source: Source::None,
+            fallbacks: Vec::new(),
+            joules: None,
+            reason: Some(reason.to_owned()),
+            timing: None,
+            absolute_joules: None,
+            absolute: None,
+            mean_watts: None,
+            waveform_joules: None,
+            waveform_max_watts: None,
+            waveform_min_watts: None,
+            disagreement: None,
+            coherence: None,
+            flags: Vec::new(),
+        }
+    }
+}
