@@ -3,13 +3,13 @@
 //!
 //! Pure: records, readings and numbers in, figures out. Knows no files, clocks, devices or containers.
 
+pub mod aliasing;
 pub mod baseline;
 mod figures;
 pub mod gap;
+pub mod integrate;
 pub mod interval;
 pub mod leak;
-pub mod aliasing;
-pub mod integrate;
 pub mod meter;
 mod per_token;
 pub mod readings;
@@ -24,6 +24,7 @@ pub mod window;
 pub use baseline::{Baseline, BaselineRequest, IdleState};
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
 pub use gap::{GapReading, GapRule, GapState};
+pub use integrate::{Integral, integrate};
 pub use leak::{LeakRule, LeakVerdict, Occupant, OccupantOwner, Occupied};
 pub use per_token::{Denominators, EnergyFigures, energy_figures};
 pub use readings::{CounterEdge, GpuReadings, PowerReading};
@@ -39,8 +40,5 @@ pub use verdict::{
     codes, judge_campaign, judge_run,
 };
 pub use warmup::{Convergence, Iteration, PowerTrend, WarmupCriterion, WarmupRule, mean_watts};
-pub use integrate::{Integral, integrate};
-pub use statistics::{Summary, percentile};
-pub use warmup::{Convergence, Iteration, WarmupRule};
 pub use waveform::{Point, Stamps, waveform};
 pub use window::{End, EnergyRules, GpuEnergy, TotalEnergy, WindowRequest, total, window_energy};
