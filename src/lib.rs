@@ -3,7 +3,7 @@
 //! ARCHITECTURE.md has the map and the invariants. A module may use those to its right, never its
 //! siblings; `tests/architecture.rs` checks it:
 //!
-//! `main → cli → {runner, report, progress} → manifest → {journal, worker, environment, store} → containers →
+//! `main → cli → {runner, report, progress} → manifest → {journal, worker, telemetry, environment, store} → containers →
 //! clock → execution → plan → campaign → {catalogue, compose, energy} → document → {units, diagnostics}`
 
 pub mod campaign;
@@ -24,5 +24,6 @@ pub mod progress;
 pub mod report;
 pub mod runner;
 pub mod store;
+pub mod telemetry;
 pub mod units;
 pub mod worker;

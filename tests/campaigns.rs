@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lemctl::campaign::{Campaign, PromptSource, load};
+use lemctl::campaign::{Campaign, Cycles, PromptSource, load};
 use lemctl::catalogue::{Catalogue, Catalogues};
 
 struct Files;
@@ -61,7 +61,7 @@ fn the_quickstart_shows_valid_pruned_and_equal_points_and_shared_engines() {
     let campaign = example("quickstart.yaml");
     let expansion = campaign.expand();
     assert!(expansion.experiments.len() >= 8);
-    assert_eq!(campaign.execution.cycles, 2);
+    assert_eq!(campaign.execution.cycles, Cycles::Fixed(2));
     assert!(
         expansion
             .experiments

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Campaign;
 use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product};
 use super::identity::{self, Frame};
-use super::policy::{BaselinePolicy, WarmupPolicy};
+use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
 use super::prune::{Facts, Pruned};
 use super::resolve::{Resolved, Resolver};
 use super::workload::{Lengths, Made, Workload, Workloads};
@@ -46,6 +46,7 @@ pub struct Experiment {
     catalogue: Arc<Catalogue>,
     warmup: WarmupPolicy,
     baseline: BaselinePolicy,
+    energy: EnergyPolicy,
 }
 
 impl Experiment {
@@ -57,7 +58,7 @@ impl Experiment {
             (&self.engine, &self.request),
             &self.model,
             &self.workload,
-            (&self.warmup, self.baseline),
+            (&self.warmup, self.baseline, &self.energy),
         )
     }
 }
@@ -97,7 +98,7 @@ impl Campaign {
         let mut seen: HashMap<Digest, usize> = HashMap::new();
         let mut experiments: Vec<Experiment> = Vec::new();
         let varying = self.varying();
-        let policies = (&self.warmup, self.baseline);
+        let policies = (&self.warmup, self.baseline, &self.energy);
         let products: Vec<(Resolver<'_>, Frame)> = self
             .grid
             .products
@@ -242,6 +243,7 @@ impl Campaign {
             catalogue: Arc::clone(catalogue),
             warmup: self.warmup.clone(),
             baseline: self.baseline,
+            energy: self.energy,
         }
     }
 

@@ -6,13 +6,16 @@ use std::collections::HashMap;
 use lem_protocol::{Model, Parameters};
 use serde_json::{Value, json};
 
-use super::policy::{BaselinePolicy, WarmupPolicy};
+use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
 use super::workload::Workload;
 use crate::catalogue::Catalogue;
 use crate::units::{Digest, canonical_json};
 
 /// Layout of the canonical form. A change of it changes every hash, so it is part of them.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
+
+/// What of the policies belongs to an experiment: how it is warmed up, and how its idle power is taken.
+pub(super) type Policies<'a> = (&'a WarmupPolicy, BaselinePolicy, &'a EnergyPolicy);
 
 /// What was asked of an experiment, all of it and nothing else: this is what is hashed.
 pub(super) fn canonical(
@@ -20,10 +23,10 @@ pub(super) fn canonical(
     parameters: (&Parameters, &Parameters),
     model: &Model,
     workload: &Workload,
-    policies: (&WarmupPolicy, BaselinePolicy),
+    policies: Policies<'_>,
 ) -> Value {
     let (engine, request) = parameters;
-    let (warmup, baseline) = policies;
+    let (warmup, baseline, energy) = policies;
     json!({
         "form": FORM,
         "backend": backend(catalogue),
@@ -32,7 +35,7 @@ pub(super) fn canonical(
         "model": model,
         "workload": workload.canonical(),
         "warmup": warmup_form(warmup),
-        "baseline": baseline,
+        "baseline": baseline_form(baseline, energy),
     })
 }
 
@@ -49,12 +52,8 @@ pub(super) struct Frame {
 const GAP: &str = "\u{1}gap\u{1}";
 
 impl Frame {
-    pub fn new(
-        catalogue: &Catalogue,
-        model: &Model,
-        policies: (&WarmupPolicy, BaselinePolicy),
-    ) -> Self {
-        let (warmup, baseline) = policies;
+    pub fn new(catalogue: &Catalogue, model: &Model, policies: Policies<'_>) -> Self {
+        let (warmup, baseline, energy) = policies;
         let whole = json!({
             "form": FORM,
             "backend": backend(catalogue),
@@ -63,7 +62,7 @@ impl Frame {
             "model": model,
             "workload": GAP,
             "warmup": warmup_form(warmup),
-            "baseline": baseline,
+            "baseline": baseline_form(baseline, energy),
         });
         let engine =
             json!({ "form": FORM, "backend": backend(catalogue), "engine": GAP, "model": model });
@@ -110,6 +109,19 @@ fn warmup_form(warmup: &WarmupPolicy) -> Value {
     } else {
         json!({ "enabled": false })
     }
+}
+
+/// A baseline that is off has no seconds; how often power is read is no part of what was asked.
+fn baseline_form(baseline: BaselinePolicy, energy: &EnergyPolicy) -> Value {
+    if baseline == BaselinePolicy::Off {
+        return json!({ "policy": baseline });
+    }
+    json!({
+        "policy": baseline,
+        "seconds": energy.baseline_seconds,
+        "settle_seconds": energy.settle_seconds,
+        "rewarm_seconds": energy.rewarm_seconds,
+    })
 }
 
 fn backend(catalogue: &Catalogue) -> Value {

@@ -22,13 +22,17 @@ use lem_protocol::Model;
 pub use expand::{Expansion, Experiment, PrunedPoint};
 pub use grid::{Grid, GridCount, MAX_RAW_POINTS, Point};
 pub use load::load;
-pub use policy::{BaselinePolicy, Breaker, ExecutionPolicy, Structure, Timeouts, WarmupPolicy};
+pub use policy::{
+    AutoCycles, BaselinePolicy, Breaker, Cycles, EnergyPolicy, ExecutionPolicy, FIRST_AUTO_CYCLES,
+    GapPolicy, GapUntil, LeakPolicy, ReadingSeconds, Structure, Timeouts, WarmupPolicy,
+};
 pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
 pub use prune::{Pruned, Survey};
 pub use report::CampaignReport;
 pub use schema::schema;
 pub use workload::{Workload, WorkloadContent};
 
+use crate::energy::VerdictRules;
 use crate::units::Digest;
 
 /// A validated campaign, not yet expanded.
@@ -46,6 +50,12 @@ pub struct Campaign {
     pub warmup: WarmupPolicy,
     /// Whether the idle power is measured.
     pub baseline: BaselinePolicy,
+    /// What is read of the GPUs, and how baselines are taken.
+    pub energy: EnergyPolicy,
+    /// What a run may leave on a GPU.
+    pub leaks: LeakPolicy,
+    /// Thresholds of verdicts.
+    pub rules: VerdictRules,
     /// UUIDs of the GPUs to run on.
     pub gpus: Vec<String>,
     /// The grid.
@@ -94,17 +104,30 @@ impl Campaign {
             .collect();
         let execution = &self.execution;
         Digest::of_canonical(&serde_json::json!({
-            "form": 1,
+            "form": 2,
             "experiments": hashes,
             "cycles": execution.cycles,
+            "auto_cycles": (execution.cycles == Cycles::Auto).then_some(execution.auto_cycles),
             "structure": execution.structure,
             "seed": execution.seed,
             "config_gap_seconds": execution.config_gap_seconds,
             "cycle_gap_seconds": execution.cycle_gap_seconds,
+            "gap": gap_form(&execution.gap),
+            "reading_seconds": self.energy.reading_seconds,
+            "leaks": self.leaks,
+            "verdict_rules": self.rules,
             "force_cold_start": execution.force_cold_start,
             "gpus": self.gpus,
             "rules": rules,
             "exclude": exclude,
         }))
+    }
+}
+
+/// A gap of fixed seconds is one thing, whatever else is written beside it.
+fn gap_form(gap: &GapPolicy) -> serde_json::Value {
+    match gap.until {
+        GapUntil::Settled => serde_json::json!(gap),
+        GapUntil::Fixed => serde_json::json!({ "until": gap.until }),
     }
 }

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::length::LengthSpec;
-use super::policy::{BaselinePolicy, ExecutionPolicy, WarmupPolicy};
+use super::policy::{BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, WarmupPolicy};
+use crate::energy::VerdictRules;
 
 /// A measurement campaign of lemctl.
 #[derive(JsonSchema)]
@@ -41,6 +42,15 @@ pub(super) struct CampaignFile {
     /// Whether the idle power is measured.
     #[schemars(default)]
     baseline: BaselinePolicy,
+    /// What is read of the GPUs, and how baselines are taken.
+    #[schemars(default)]
+    energy: EnergyPolicy,
+    /// What a run may leave on a GPU.
+    #[schemars(default)]
+    leaks: LeakPolicy,
+    /// Thresholds by which runs and the campaign are judged.
+    #[schemars(default)]
+    rules: VerdictRules,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,

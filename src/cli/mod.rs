@@ -7,10 +7,13 @@ mod campaign;
 mod check;
 mod completions;
 mod error;
+mod gpu;
 mod images;
 mod init;
 mod manifest;
+mod nvml;
 mod output;
+mod results;
 mod root;
 mod session;
 mod target;
@@ -65,6 +68,12 @@ enum Command {
     /// Look at sealed campaigns.
     #[command(subcommand)]
     Manifest(manifest::Command),
+    /// Look at results, run by run, and judge them by the rules.
+    #[command(subcommand)]
+    Results(results::Command),
+    /// Look at the GPUs and their power sensors.
+    #[command(subcommand)]
+    Gpu(gpu::Command),
     /// Print completions for a shell.
     Completions(completions::Completions),
     /// Print the manual page.
@@ -121,6 +130,8 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Images(command) => images::run(command, &Root::find(root)?).await,
             Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
+            Command::Results(command) => results::run(command, &Root::find(root)?),
+            Command::Gpu(command) => gpu::run(&command, &Root::find(root)?),
             Command::Completions(arguments) => Ok(completions::run(&arguments)),
             Command::Man => completions::man(),
         }

@@ -9,6 +9,7 @@
 //! `schemas/` are generated from it, so a worker in another language can check itself.
 
 mod event;
+mod known_load;
 mod paths;
 mod process;
 mod record;
@@ -16,6 +17,7 @@ mod request;
 mod workload;
 
 pub use event::{Event, EventLine, Hello, Loaded, Outcome};
+pub use known_load::{Burst, LoadReply, LoadRequest, MAX_BURSTS, MAX_LOAD_SECONDS};
 pub use paths::*;
 pub use process::{
     AGENT_FAILED, AGENT_LEASE_PASSED, AGENT_REFUSED, AGENT_STOPPED, AGENT_USAGE, ExitRecord,

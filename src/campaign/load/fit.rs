@@ -210,7 +210,10 @@ impl Loader<'_> {
     }
 
     fn runs(&mut self, campaign: &Campaign, points: usize) {
-        let cycles = campaign.execution.cycles as usize;
+        let cycles = campaign
+            .execution
+            .cycles
+            .most(&campaign.execution.auto_cycles) as usize;
         let (what, hint) = if points > MAX_VALID_POINTS {
             (
                 format!("{points} points are valid; at most {MAX_VALID_POINTS} are expanded"),

@@ -4,6 +4,7 @@ mod exclude;
 mod fit;
 mod grid;
 mod names;
+mod policy;
 mod workload;
 
 use lem_protocol::Model;
@@ -64,6 +65,7 @@ impl Loader<'_> {
         let model = self.model(&sections);
         let gpus: Vec<String> = section(&sections, "gpus").unwrap_or_default();
         self.gpu_names();
+        self.policies_fit(&sections);
         let workload: Option<WorkloadSpec> = section(&sections, "workload");
         let plan = workload.and_then(|spec| self.plan(&spec));
         let mut reader = GridReader::new(self.root, catalogues, &mut self.problems);
@@ -83,6 +85,9 @@ impl Loader<'_> {
             execution: section::<ExecutionPolicy>(&sections, "execution").unwrap_or_default(),
             warmup: section::<WarmupPolicy>(&sections, "warmup").unwrap_or_default(),
             baseline: section(&sections, "baseline").unwrap_or_default(),
+            energy: section(&sections, "energy").unwrap_or_default(),
+            leaks: section(&sections, "leaks").unwrap_or_default(),
+            rules: section(&sections, "rules").unwrap_or_default(),
             gpus,
             grid,
             plan: plan?,

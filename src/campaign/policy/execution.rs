@@ -1,26 +1,31 @@
-//! How a campaign is run: keys `execution`, `warmup` and `baseline` of the file, with their defaults.
+//! Key `execution`: in what order and with what patience runs are made.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::{AutoCycles, Cycles, GapPolicy};
 
 /// In what order and with what patience runs are made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExecutionPolicy {
     /// Passes over all experiments: the repetitions from which the spread is had.
-    #[schemars(range(min = 1, max = 1000))]
-    pub cycles: u32,
+    pub cycles: Cycles,
+    /// How many cycles `auto` makes; without effect, and refused, beside a number.
+    pub auto_cycles: AutoCycles,
     /// Order of the runs.
     pub structure: Structure,
     /// Seed of the order, where the structure draws one.
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     pub seed: u64,
-    /// Idle seconds before each run that follows another run.
+    /// Idle seconds at least before each run that follows another run.
     #[schemars(range(min = 0, max = 86400))]
     pub config_gap_seconds: f64,
-    /// Idle seconds between two cycles, instead of the config gap.
+    /// Idle seconds at least between two cycles, instead of the config gap.
     #[schemars(range(min = 0, max = 86400))]
     pub cycle_gap_seconds: f64,
+    /// When a gap ends beyond its seconds.
+    pub gap: GapPolicy,
     /// Give every run a freshly started worker, even where a loaded engine could be kept.
     pub force_cold_start: bool,
     /// How long each step may take.
@@ -32,11 +37,13 @@ pub struct ExecutionPolicy {
 impl Default for ExecutionPolicy {
     fn default() -> Self {
         Self {
-            cycles: 3,
+            cycles: Cycles::default(),
+            auto_cycles: AutoCycles::default(),
             structure: Structure::default(),
             seed: 0,
             config_gap_seconds: 10.0,
             cycle_gap_seconds: 30.0,
+            gap: GapPolicy::default(),
             force_cold_start: false,
             timeouts: Timeouts::default(),
             breaker: Breaker::default(),
@@ -103,45 +110,4 @@ impl Default for Breaker {
             consecutive_failures: 3,
         }
     }
-}
-
-/// What happens before the measured window of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct WarmupPolicy {
-    /// Whether runs are warmed up at all.
-    pub enabled: bool,
-    /// Seconds after which warming up ends even if throughput has not settled.
-    #[schemars(range(min = 0, max = 86400))]
-    pub max_seconds: f64,
-    /// Iterations at least; also the number of the last iterations over which the spread is taken.
-    #[schemars(range(min = 2, max = 1000))]
-    pub min_iterations: u32,
-    /// Warm once the coefficient of variation of the throughput is at most this.
-    #[schemars(range(min = 0, max = 1), extend("exclusiveMinimum" = 0))]
-    pub throughput_cv: f64,
-}
-
-impl Default for WarmupPolicy {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            max_seconds: 60.0,
-            min_iterations: 3,
-            throughput_cv: 0.05,
-        }
-    }
-}
-
-/// Whether the idle power is measured before runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BaselinePolicy {
-    /// No.
-    Off,
-    /// Where the machine allows it.
-    #[default]
-    Optional,
-    /// Yes: without it results are rejected.
-    Required,
 }

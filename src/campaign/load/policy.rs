@@ -1,0 +1,55 @@
+//! Whether the keys of the policies fit each other: a key that is written has an effect.
+
+use serde_json::Value as Json;
+
+use super::{Loader, section};
+use crate::campaign::policy::{BaselinePolicy, Cycles, ExecutionPolicy, GapUntil};
+
+impl Loader<'_> {
+    /// Keys beside which another key leaves nothing to decide.
+    pub(super) fn policies_fit(&mut self, sections: &Json) {
+        let execution: ExecutionPolicy = section(sections, "execution").unwrap_or_default();
+        // Cycles that did not fit were told; what they would have been nobody knows.
+        let told = self.root.find(&["execution", "cycles"]).is_some()
+            && sections.pointer("/execution/cycles").is_none();
+        if execution.cycles != Cycles::Auto && !told {
+            self.idle(
+                &["execution", "auto_cycles"],
+                "`cycles` is a number",
+                "write `cycles: auto`, or remove the key",
+            );
+        }
+        if execution.gap.until == GapUntil::Fixed {
+            for key in ["temperature_celsius", "power_watts", "max_seconds"] {
+                self.idle(
+                    &["execution", "gap", key],
+                    "a gap until `fixed` has its seconds and nothing else",
+                    "write `until: settled`, or remove the key",
+                );
+            }
+        }
+        let baseline: BaselinePolicy = section(sections, "baseline").unwrap_or_default();
+        if baseline == BaselinePolicy::Off {
+            for key in ["baseline_seconds", "settle_seconds", "rewarm_seconds"] {
+                self.idle(
+                    &["energy", key],
+                    "`baseline` is off",
+                    "write `baseline: optional`, or remove the key",
+                );
+            }
+        }
+    }
+
+    /// Tells of a key that is written and has no effect.
+    fn idle(&mut self, path: &[&str], because: &str, hint: &str) {
+        if self.root.find(path).is_none() {
+            return;
+        }
+        let key = path.last().copied().unwrap_or_default();
+        self.say(
+            path,
+            format!("`{key}` has no effect: {because}"),
+            Some(hint),
+        );
+    }
+}

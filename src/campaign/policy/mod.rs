@@ -1,0 +1,16 @@
+//! How a campaign is run and judged: the keys of the file besides model, workload and grid, with their
+//! defaults and with the pure rules that they set.
+
+mod cycles;
+mod energy;
+mod execution;
+mod gap;
+mod leaks;
+mod warmup;
+
+pub use cycles::{AutoCycles, Cycles, FIRST_AUTO_CYCLES};
+pub use energy::{BaselinePolicy, EnergyPolicy, ReadingSeconds};
+pub use execution::{Breaker, ExecutionPolicy, Structure, Timeouts};
+pub use gap::{GapPolicy, GapUntil};
+pub use leaks::LeakPolicy;
+pub use warmup::WarmupPolicy;
