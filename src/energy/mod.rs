@@ -9,6 +9,8 @@ pub mod gap;
 pub mod interval;
 pub mod leak;
 mod per_token;
+#[cfg(test)]
+mod properties;
 pub mod readings;
 pub mod sensor;
 mod statistics;
@@ -34,5 +36,8 @@ pub use verdict::{
     Identities, Outcome, RejectReason, RuleOutcome, RulesKind, Ruling, RunEvidence, VerdictRules,
     codes, judge_campaign, judge_run,
 };
-pub use warmup::{Convergence, Iteration, PowerTrend, WarmupCriterion, WarmupRule, mean_watts};
+pub use warmup::{
+    Convergence, Iteration, PowerTrend, STRICT_TEMPERATURE_SECONDS, WarmupCriterion, WarmupRule,
+    mean_watts,
+};
 pub use window::{End, EnergyRules, GpuEnergy, TotalEnergy, WindowRequest, total, window_energy};
