@@ -10,7 +10,10 @@ use crate::energy::readings::{CounterEdge, GpuReadings, PowerReading};
 /// Length of a block, ns: long against the memory of counter and sample buffer, so that blocks are nearly
 /// independent. (The trailing mean, which stands in where both are missing, remembers twice as much.)
 const BLOCK_NS: u64 = 500_000_000;
-/// Lengths of blocks are rounded to whole update periods if that moves the rounding by less than this, ns.
+/// A counter's block may be this much shorter: a step's moment is blurred by the polls around it, ns.
+const BLUR_NS: u64 = 20_000_000;
+/// Lengths of blocks are rounded to whole update periods if those are known so well that it blurs a block by less
+/// than this, ns.
 const ROUNDED_NS: f64 = 10_000_000.0;
 
 /// Unit of NVML's power readings, watts.
@@ -66,6 +69,12 @@ pub fn difference(first: Estimate, second: Estimate) -> Estimate {
     )
 }
 
+/// The period, if it is known so well that a block's length can be rounded by it.
+fn known(period_ns: Option<Estimate>) -> Option<Estimate> {
+    let blurs = |period: &Estimate| period.half_width / period.value * BLOCK_NS as f64;
+    period_ns.filter(|period| period.value > 0.0 && blurs(period) < ROUNDED_NS)
+}
+
 /// Blocks of about half a second between steps of the counter, inside the time given. With its update period a
 /// block's length is rounded to whole periods: the moment of a single step is blurred by the polls around it.
 #[must_use]
@@ -77,15 +86,9 @@ pub fn counter_blocks(
 ) -> Vec<Block> {
     let rounded = |length_ns: u64| {
         let length_ns = length_ns as f64;
-        let Some(period) = period_ns.filter(|period| period.value > 0.0) else {
-            return length_ns;
-        };
-        let periods = (length_ns / period.value).round();
-        if periods * period.half_width < ROUNDED_NS {
-            periods * period.value
-        } else {
-            length_ns
-        }
+        known(period_ns).map_or(length_ns, |period| {
+            (length_ns / period.value).round() * period.value
+        })
     };
     let mut blocks = Vec::new();
     let mut first: Option<&CounterEdge> = None;
@@ -97,7 +100,7 @@ pub fn counter_blocks(
             continue;
         };
         let length_ns = middle(edge).saturating_sub(middle(from));
-        if length_ns < BLOCK_NS {
+        if length_ns < BLOCK_NS - BLUR_NS {
             continue;
         }
         first = Some(edge);
@@ -168,7 +171,7 @@ pub fn steady(
         let watts: Vec<f64> = blocks.iter().map(|block| block.watts).collect();
         let mean = mean_of(&watts)?;
         // What all blocks share does not show in their spread: the length of a period, the unit of a reading.
-        let period = period_ns.filter(|period| source == MeanOf::Counter && period.value > 0.0);
+        let period = known(period_ns).filter(|_| source == MeanOf::Counter);
         let shared = period.map_or(0.0, |period| mean.value * period.half_width / period.value);
         let half_width = mean.half_width.hypot(shared).hypot(UNIT_WATTS);
         Some((source, Estimate::new(mean.value, half_width), blocks))
