@@ -176,6 +176,7 @@ async fn main() {
             overheads: overheads.clone(),
         })],
         stop,
+        power: None,
     };
     let opened = create(&root, planned, &HostClock).unwrap();
     let campaign = opened.folders.id.clone();

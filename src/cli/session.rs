@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::nvml::NvmlArguments;
 use super::{CliError, Outcome, Root, output};
 use crate::clock::HostClock;
 use crate::compose;
@@ -15,12 +16,15 @@ use crate::diagnostics::{Exit, Failure};
 use crate::environment::Host;
 use crate::execution::Tally;
 use crate::manifest::verify;
-use crate::plan::Plan;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
 use crate::runner::prerequisites::{self, Status};
 use crate::runner::project::Project;
-use crate::runner::{Ended, Identity, Opened, Runner, Setting, StopSignal, Stopper};
+use crate::runner::{
+    Ended, Identity, Opened, Planned, Power, Runner, Setting, StopSignal, Stopper,
+};
+use crate::store::known_sensor;
+use crate::telemetry::{GpuSnapshot, LibraryInfo, NvmlTelemetry};
 
 /// Options of `up` and `resume`.
 #[derive(Debug, Clone, Copy, Args)]
@@ -64,11 +68,13 @@ impl ProgressArguments {
 /// Everything a session needs of this machine; nothing is written for it.
 pub(super) async fn prepare(
     root: &Root,
-    plan: &Plan,
+    planned: &Planned,
+    nvml: &NvmlArguments,
     progress: ProgressArguments,
 ) -> Result<(Setting<DockerEngine>, Stopper), Failure> {
     let project = root.project();
     let identity = identity(&project)?;
+    let plan = &planned.plan;
     let mut services = BTreeMap::new();
     for backend in &plan.backends {
         services.insert(backend.clone(), project.compose(backend)?.worker);
@@ -83,6 +89,7 @@ pub(super) async fn prepare(
             None => return Err(EngineError::ImageMissing { reference }.into()),
         };
     }
+    let power = power(root, &planned.campaign.gpus, nvml)?;
     let (stopper, stop) = StopSignal::new();
     let setting = Setting {
         engine,
@@ -94,8 +101,21 @@ pub(super) async fn prepare(
         identity,
         sinks: vec![sink(progress.style())],
         stop,
+        power,
     };
     Ok((setting, stopper))
+}
+
+/// The campaign's GPUs, and what is known of their sensors.
+fn power(root: &Root, gpus: &[String], nvml: &NvmlArguments) -> Result<Option<Power>, Failure> {
+    if gpus.is_empty() {
+        return Ok(None);
+    }
+    let telemetry = NvmlTelemetry::open(nvml.library.as_deref())?;
+    let sensor = |gpu: &GpuSnapshot, library: &LibraryInfo| {
+        known_sensor(root.path(), &gpu.uuid, &gpu.name, &library.driver_version)
+    };
+    Ok(Some(Power::open(Arc::new(telemetry), gpus, sensor)?))
 }
 
 /// Whose containers and files: the invoking user's, by the rule that `check` shows.

@@ -6,14 +6,15 @@
 
 mod cause;
 mod decide;
+mod enough;
 mod event;
 mod notice;
 mod state;
 mod verdict;
 
-pub use cause::{Blame, Cause};
+pub use cause::{Blame, Cause, FOREIGN_PROCESS};
 pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};
-pub use state::{IllegalEvent, Retired, RunStatus, State, Tally};
+pub use state::{IllegalEvent, Made, Retired, RunStatus, State, Tally};
 pub use verdict::{Attempt, Figures, Reason, ResultFile, Verdict};

@@ -39,6 +39,8 @@ pub enum Phase {
     Gap,
     /// Work that is not measured.
     Warmup,
+    /// Idle power is read.
+    Baseline,
     /// The window.
     Measure,
     /// Copying, checking and writing.
@@ -52,6 +54,7 @@ impl Phase {
         match self {
             Self::Gap => "gap",
             Self::Warmup => "warm-up",
+            Self::Baseline => "baseline",
             Self::Measure => "measure",
             Self::Store => "store",
         }

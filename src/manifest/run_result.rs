@@ -7,12 +7,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::energy::{Convergence, Iteration, WindowFigures};
+use super::EnergyNote;
+use crate::energy::{
+    Baseline, Convergence, GapReading, GapState, Iteration, LeakVerdict, Throttle, WarmupCriterion,
+    WindowFigures,
+};
 use crate::execution::Verdict;
 use crate::units::Digest;
 
 /// Version of the result's layout.
-pub const RESULT_SCHEMA_VERSION: u32 = 1;
+pub const RESULT_SCHEMA_VERSION: u32 = 2;
 
 /// The result of one attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,22 +70,26 @@ pub struct RunResult {
     pub load: usize,
     /// How many runs this worker had measured before.
     pub runs_before_on_load: u32,
-    /// Seconds waited before it.
-    pub gap_seconds: f64,
+    /// The gap before it.
+    pub gap: GapNote,
     /// Warm-up, if there was one.
     pub warmup: Option<WarmupNote>,
     /// Throughput and latency.
     pub figures: WindowFigures,
-    /// Energy of the window, in joules. Null until a power source exists; `energy_reason` says why.
-    pub energy_joules: Option<f64>,
-    /// Why there is no energy.
-    pub energy_reason: Option<String>,
+    /// Readings are of lemctl's GPU simulator: never compared with those of a GPU.
+    pub simulated: bool,
+    /// Energy.
+    pub energy: EnergyNote,
+    /// How each GPU was held back in the window.
+    pub throttling: Vec<Throttle>,
     /// Prefill and decode apart.
     pub split: Split,
     /// Idle power.
     pub baseline: BaselineNote,
     /// What was left over after the run.
     pub leak_check: LeakNote,
+    /// What of the GPUs and the host differs from the session's start, by name.
+    pub environment_drift: Vec<String>,
     /// What does not reject the result but must be known of it: stable codes.
     pub flags: Vec<String>,
     /// The verdict.
@@ -141,8 +149,36 @@ pub struct RecordFile {
 pub struct WarmupNote {
     /// How it ended.
     pub ended: Convergence,
+    /// Its conditions, as they stood at the end.
+    pub criteria: Vec<WarmupCriterion>,
     /// Its iterations.
     pub series: Vec<Iteration>,
+}
+
+/// How the gap went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GapNote {
+    /// Seconds that it had to last.
+    pub floor_seconds: f64,
+    /// Seconds that it lasted.
+    pub seconds: f64,
+    /// How it ended.
+    pub ended: GapState,
+    /// What each GPU read at its end; empty where nothing had to settle.
+    pub gpus: Vec<GapGpu>,
+}
+
+/// One GPU at the end of a gap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GapGpu {
+    /// UUID.
+    pub gpu: String,
+    /// What it read.
+    pub reading: Option<GapReading>,
+    /// What it read in the same state after the load: the gap waits for that. Null without a baseline.
+    pub reference: Option<GapReading>,
 }
 
 /// Whether prefill and decode are told apart.
@@ -154,23 +190,40 @@ pub struct Split {
 }
 
 /// Idle power beside the result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BaselineNote {
-    /// Watts of the resident state. Null without a source.
+    /// Before any worker ran in the container, one per GPU.
+    pub bare: Vec<Baseline>,
+    /// Model loaded, hot, right before the window's last warm-up, one per GPU.
+    pub before: Vec<Baseline>,
+    /// The same right after the window.
+    pub after: Vec<Baseline>,
+    /// Mean of both over the same GPUs, summed. Null without a baseline.
     pub resident_watts: Option<f64>,
-    /// Why there is none.
-    pub reason: Option<String>,
+    /// Why a baseline is missing: one sentence each.
+    pub reasons: Vec<String>,
 }
 
 /// Leftovers beside the result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeakNote {
-    /// GPUs that were checked, by UUID.
-    pub gpus: Vec<String>,
-    /// Why none was, if so.
+    /// What was found on each GPU, by UUID.
+    pub gpus: BTreeMap<String, LeakVerdict>,
+    /// Why none was checked, if so.
     pub reason: Option<String>,
+}
+
+impl LeakNote {
+    /// Nothing was checked.
+    #[must_use]
+    pub fn none(reason: &str) -> Self {
+        Self {
+            gpus: BTreeMap::new(),
+            reason: Some(reason.to_owned()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 
+use super::READINGS_FILE;
+use super::cycles::over_cycles;
 use super::run_result::RunResult;
 use super::sums;
 use super::types::{
@@ -14,10 +16,9 @@ use super::types::{
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::diagnostics::{Exit, Fault};
-use crate::energy::Summary;
-use crate::execution::{Event, ResultFile, RunStatus, State, Verdict};
+use crate::execution::{Event, ResultFile, RunStatus, State};
 use crate::journal::{Journal, JournalError};
-use crate::store::{Folders, StoreError, read_bounded, sync_folder, write_durable};
+use crate::store::{Folders, StoreError, read_bounded, read_regular, sync_folder, write_durable};
 use crate::units::Digest;
 
 /// Largest file that is read for sealing or verifying, in bytes.
@@ -133,9 +134,8 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
     let retired = state.retired().into_iter().flat_map(|run| run.attempts);
     let runs = (0..state.plan().runs.len()).flat_map(|run| state.history(run));
     for cited in runs.chain(retired).filter_map(|attempt| attempt.result) {
-        let record = check_result(folders, &cited)?;
+        files.extend(check_result(folders, &cited)?);
         files.insert(cited.path, cited.sha256);
-        files.insert(record.0, record.1);
     }
     let fingerprint = state
         .fingerprint()
@@ -156,32 +156,44 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
     Ok(files)
 }
 
-/// Checks a cited result and its record; gives the record's path and hash.
+/// Checks a cited result and the files that it names; gives their paths and hashes.
 ///
 /// # Errors
 /// [`SealError::Altered`] for the file that is not what was cited.
-pub fn check_result(folders: &Folders, cited: &ResultFile) -> Result<(String, Digest), SealError> {
+pub fn check_result(
+    folders: &Folders,
+    cited: &ResultFile,
+) -> Result<Vec<(String, Digest)>, SealError> {
     let path = folders.results().join(&cited.path);
     let altered = || SealError::Altered { path: path.clone() };
     let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
     if !camino::Utf8Path::new(&cited.path).components().all(plain) {
         return Err(altered());
     }
-    let bytes = read_bounded(&path, MAX_FILE_BYTES)?;
+    let bytes = read_regular(&path, MAX_FILE_BYTES)?;
     if Digest::of(&bytes) != cited.sha256 {
         return Err(altered());
     }
     let result: RunResult = serde_json::from_slice(&bytes).map_err(|_| altered())?;
     let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    if result.record.file != lem_protocol::RECORD_FILE {
-        return Err(altered());
+    let named = [
+        (Some(&result.record), lem_protocol::RECORD_FILE),
+        (result.energy.readings.as_ref(), READINGS_FILE),
+    ];
+    let mut files = Vec::new();
+    for (file, name) in named {
+        let Some(file) = file else { continue };
+        if file.file != name {
+            return Err(altered());
+        }
+        let relative = format!("{folder}/{name}");
+        let path = folders.results().join(&relative);
+        if Digest::of(&read_regular(&path, MAX_FILE_BYTES)?) != file.sha256 {
+            return Err(SealError::Altered { path });
+        }
+        files.push((relative, file.sha256));
     }
-    let record = format!("{folder}/{}", result.record.file);
-    let record_path = folders.results().join(&record);
-    if Digest::of(&read_bounded(&record_path, MAX_FILE_BYTES)?) != result.record.sha256 {
-        return Err(SealError::Altered { path: record_path });
-    }
-    Ok((record, result.record.sha256))
+    Ok(files)
 }
 
 fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Manifest, SealError> {
@@ -202,7 +214,8 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
     let experiments = plan
         .experiments
         .iter()
-        .map(|experiment| ExperimentEntry {
+        .zip(over_cycles(state, &campaign.rules))
+        .map(|(experiment, cycles)| ExperimentEntry {
             id: experiment.id.clone(),
             hash: experiment.hash,
             config: experiment.canonical(),
@@ -211,7 +224,8 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
                 .iter()
                 .map(|point| campaign.settings(*point))
                 .collect(),
-            figures: over_cycles(&runs, &experiment.id),
+            cycles: Some(cycles),
+            figures: BTreeMap::new(),
         })
         .collect();
     Ok(Manifest {
@@ -260,21 +274,7 @@ fn run_entry(state: &State, run: usize) -> Option<RunEntry> {
         attempts: state.history(run).collect(),
         verdict: verdict.clone(),
         result: result.clone(),
+        measured_on: state.made(run).map(Into::into),
         figures: figures.clone(),
     })
-}
-
-/// Headline figures of an experiment's accepted runs over the cycles.
-fn over_cycles(runs: &[RunEntry], experiment: &str) -> BTreeMap<String, Summary> {
-    let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    let accepted = runs
-        .iter()
-        .filter(|run| run.experiment == experiment && run.verdict == Verdict::Accepted);
-    for (name, value) in accepted.flat_map(|run| &run.figures) {
-        samples.entry(name).or_default().push(*value);
-    }
-    samples
-        .into_iter()
-        .filter_map(|(name, sample)| Some((name.to_owned(), Summary::of(&sample)?)))
-        .collect()
 }

@@ -27,6 +27,10 @@ impl Changes {
     /// Compares a campaign on disk with an edited one.
     #[must_use]
     pub fn between(opened: &Opened, edited: &Planned) -> Self {
+        // Cycles that were added are taken over, so they are no change.
+        let mut edited = edited.clone();
+        edited.plan = edited.plan.grown_to(opened.planned.plan.cycles()).into();
+        let edited = &edited;
         let runs = |planned: &Planned| -> HashSet<(Digest, u32)> {
             let plan = &planned.plan;
             plan.runs
@@ -99,12 +103,25 @@ pub fn drift(state: &State, now: &Value) -> Vec<String> {
         "/host/cpu_model",
         "/host/nvidia_driver",
         "/gpus",
+        "/telemetry/driver",
+        "/telemetry/cuda_driver",
+        "/telemetry/simulated",
         "/lemctl",
     ]
     .map(str::to_owned)
     .into();
     if let Some(images) = before.get("images").and_then(Value::as_object) {
         pointers.extend(images.keys().map(|backend| format!("/images/{backend}/id")));
+    }
+    let gpus = before.pointer("/telemetry/gpus").and_then(Value::as_array);
+    for (index, gpu) in gpus.into_iter().flatten().enumerate() {
+        // The driver's own numbering may change without any difference to what is measured.
+        let names = gpu.as_object().into_iter().flatten().map(|(name, _)| name);
+        pointers.extend(
+            names
+                .filter(|name| *name != "index")
+                .map(|name| format!("/telemetry/gpus/{index}/{name}")),
+        );
     }
     let show = |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), Value::to_string);
     pointers

@@ -103,10 +103,15 @@ impl<E: ContainerEngine> Runner<E> {
         let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
         let live = Live::make(&folders, backend, uid, gid).map_err(disk)?;
         self.lease.hold(&live.control).map_err(disk)?;
+        // A service without a reservation lists device nodes, or stands in for a GPU: nothing is asked for it.
+        let gpus = match self.setting.services[backend].gpus {
+            Some(_) => self.opened.planned.campaign.gpus.clone(),
+            None => Vec::new(),
+        };
         let overlay = Overlay {
             name: format!("lem-{}-{backend}", folders.id),
             labels: self.labels(backend),
-            gpus: self.opened.planned.campaign.gpus.clone(),
+            gpus,
             control: live.control.clone(),
             outbox: live.outbox.clone(),
             model: None,
@@ -183,6 +188,7 @@ impl<E: ContainerEngine> Runner<E> {
             )
             .hint("lemctl check"));
         }
+        self.empty_gpus().await?;
         Ok(serde_json::to_value(report).unwrap_or_default())
     }
 
@@ -248,10 +254,15 @@ impl<E: ContainerEngine> Runner<E> {
         let id = running.id.clone();
         let swept = agent::sweep(&self.setting.engine, &id).await;
         if swept.is_ok_and(|report| report.left == 0) {
-            return self.record(Event::WorkerLost {
+            let left = self.after_worker().await;
+            if let Ok(Some(what)) = left {
+                return self.make_anew(backend, &what).await;
+            }
+            self.record(Event::WorkerLost {
                 backend: backend.to_owned(),
                 reason: reason.to_owned(),
-            });
+            })?;
+            return left.map_or_else(|stranger| self.trip(&stranger), |_| Ok(()));
         }
         self.drop_container(backend, reason).await
     }

@@ -152,6 +152,7 @@ impl<E: ContainerEngine> Runner<E> {
             "backend_version": hello.backend_version,
             "model_parameters": report.model_parameters,
         });
+        self.note_resident();
         let backend = backend.to_owned();
         self.engine = Some(Loaded {
             worker,
@@ -235,6 +236,11 @@ impl<E: ContainerEngine> Runner<E> {
             loaded.worker.ended(SHUTDOWN_LIMIT).await;
         }
         drop(loaded);
+        let leak = self.after_worker().await?;
+        if let Some(what) = leak {
+            self.make_anew(backend, &what).await?;
+            return Ok(serde_json::json!({ "leaked": what }));
+        }
         let container = self.containers[backend].id.clone();
         let swept = super::agent::sweep(&self.setting.engine, &container).await;
         match (asked, swept) {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::live::{self, Live};
+use super::occupancy::Resident;
+use super::power::Power;
 use super::{Lease, Opened, RunnerError, StopSignal, reconcile};
 use crate::clock::Clock;
 use crate::compose::Service;
 use crate::containers::{ContainerEngine, ContainerId, EngineInfo, ImageIdentity};
+use crate::energy::{Baseline, GapReading, Occupied};
 use crate::environment::Host;
 use crate::execution::{
     Cause, Decision, Event, EventSink, Notice, Phase, Tally, decide, opens_breaker,
@@ -45,6 +48,8 @@ pub struct Setting<E> {
     pub sinks: Vec<Box<dyn EventSink>>,
     /// How it is asked to stop.
     pub stop: StopSignal,
+    /// The campaign's GPUs; none if it names none.
+    pub power: Option<Power>,
 }
 
 impl<E> Setting<E> {
@@ -62,6 +67,7 @@ impl<E> Setting<E> {
             "gpus": gpus,
             "cpu_model": self.host.cpu_model,
             "host": self.host.id,
+            "telemetry": self.power.as_ref().map(Power::environment),
             "lemctl": env!("CARGO_PKG_VERSION"),
         }))
     }
@@ -74,6 +80,7 @@ impl<E> Setting<E> {
             "engine": self.engine_info,
             "images": self.images,
             "gpus": gpus,
+            "telemetry": self.power.as_ref().map(Power::environment),
             "lemctl": env!("CARGO_PKG_VERSION"),
         })
     }
@@ -131,6 +138,14 @@ pub struct Runner<E> {
     pub(super) engine: Option<super::engines::Loaded>,
     pub(super) workers: u32,
     pub(super) lease: Lease,
+    /// What the GPUs held at the session's start.
+    pub(super) empty: Option<Vec<Occupied>>,
+    /// What they hold with the present load.
+    pub(super) resident: Resident,
+    /// Idle power of the present container without a worker.
+    pub(super) bare: Vec<Baseline>,
+    /// What gaps compare with, by GPU: taken after the present load.
+    pub(super) reference: BTreeMap<String, GapReading>,
 }
 
 impl<E: ContainerEngine> Runner<E> {
@@ -145,6 +160,10 @@ impl<E: ContainerEngine> Runner<E> {
             engine: None,
             workers: 0,
             lease,
+            empty: None,
+            resident: Resident::default(),
+            bare: Vec::new(),
+            reference: BTreeMap::new(),
         }
     }
 
@@ -175,6 +194,15 @@ impl<E: ContainerEngine> Runner<E> {
                     let run = self.opened.planned.plan.runs[run].id.clone();
                     self.record(Event::RunSkipped { run, cause })?;
                 }
+                Decision::AddCycle {
+                    cycle,
+                    plan_hash,
+                    reason,
+                } => self.record(Event::CycleAdded {
+                    cycle,
+                    plan_hash,
+                    reason,
+                })?,
                 Decision::Step(Step::Measure { run }) => self.measure(run).await?,
                 Decision::Step(step) => self.step(&step).await?,
             }
@@ -228,9 +256,7 @@ impl<E: ContainerEngine> Runner<E> {
             Step::ProbeContainer { backend } => {
                 self.probe_container(backend).await.map_err(Halt::from)
             }
-            Step::Baseline { .. } => {
-                Ok(serde_json::json!({ "watts": null, "reason": super::storing::NO_POWER_SOURCE }))
-            }
+            Step::Baseline { state, .. } => self.take_baseline(*state).await,
             Step::LoadEngine { backend, load } => self.load_engine(backend, *load).await,
             Step::UnloadEngine { backend, .. } => self.unload_engine(backend).await,
             Step::StopContainer { backend } => {

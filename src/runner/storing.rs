@@ -4,24 +4,31 @@ use std::collections::BTreeMap;
 
 use super::RunnerError;
 use super::attempt::Measured;
+use super::gpu_energy::Observed;
 use super::session::Runner;
 use crate::campaign::BaselinePolicy;
 use crate::clock::timestamp;
 use crate::containers::ContainerEngine;
-use crate::energy::{Convergence, WindowFigures, WindowKind};
+use crate::energy::{
+    Baseline, BaselineEvidence, EnergyRules, GpuEnergy, GpuLoad, Identities, RejectReason, Ruling,
+    RunEvidence, Throttle, WindowFigures, WindowKind, judge_run,
+};
 use crate::execution::{Figures, Reason, ResultFile, Verdict};
 use crate::manifest::{
-    BaselineNote, LeakNote, RESULT_FILE, RESULT_SCHEMA_VERSION, RecordFile, RunResult, Split,
-    changes,
+    BaselineNote, EnergyNote, GpuNote, READINGS_FILE, RESULT_FILE, RESULT_SCHEMA_VERSION,
+    RecordFile, RunResult, Split, changes,
 };
 use crate::store::{Folders, StoreError, sync_folder, write_durable};
+use crate::telemetry::ReadCode;
 use crate::units::Digest;
 
-/// Why a result has no energy and a baseline no watts.
-pub(super) const NO_POWER_SOURCE: &str =
-    "no power source: this version of lemctl reads no power sensor";
-/// Why nothing was checked for leaks.
-const NO_GPU: &str = "the campaign names no GPU";
+/// What the journal is told of a result on disk.
+pub(super) struct Stored {
+    pub(super) verdict: Verdict,
+    pub(super) file: ResultFile,
+    pub(super) headline: Figures,
+    pub(super) simulated: bool,
+}
 
 impl<E: ContainerEngine> Runner<E> {
     /// Writes record and result; both are on disk when this returns.
@@ -30,15 +37,15 @@ impl<E: ContainerEngine> Runner<E> {
         run: usize,
         attempt: u32,
         measured: Measured,
-    ) -> Result<(Verdict, ResultFile, Figures), RunnerError> {
+    ) -> Result<Stored, RunnerError> {
         let id = self.opened.planned.plan.runs[run].id.clone();
         let results = self.opened.folders.results();
         let path = Folders::attempt(&id, attempt);
         let folder = results.join(&path);
         std::fs::create_dir_all(&folder).map_err(StoreError::at("make", &folder))?;
-        let headline = headline(&measured.figures);
         let bytes = measured.collected.bytes.clone();
-        let result = self.result(run, attempt, measured);
+        let (result, readings) = self.result(run, attempt, measured);
+        let headline = headline(&result);
         let verdict = result.verdict.clone();
         let mut text = serde_json::to_vec_pretty(&result).map_err(|error| StoreError {
             action: "encode",
@@ -47,6 +54,9 @@ impl<E: ContainerEngine> Runner<E> {
         })?;
         text.push(b'\n');
         write_durable(&folder.join(lem_protocol::RECORD_FILE), &bytes)?;
+        if let Some(readings) = &readings {
+            write_durable(&folder.join(READINGS_FILE), readings)?;
+        }
         write_durable(&folder.join(RESULT_FILE), &text)?;
         for entry in [&folder, &results.join(&id), &results] {
             sync_folder(entry)?;
@@ -54,49 +64,45 @@ impl<E: ContainerEngine> Runner<E> {
         if let Some(loaded) = &mut self.engine {
             loaded.runs += 1;
         }
-        let file = ResultFile {
-            path: format!("{path}/{RESULT_FILE}"),
-            sha256: Digest::of(&text),
-        };
-        Ok((verdict, file, headline))
+        Ok(Stored {
+            verdict,
+            file: ResultFile {
+                path: format!("{path}/{RESULT_FILE}"),
+                sha256: Digest::of(&text),
+            },
+            headline,
+            simulated: result.simulated,
+        })
     }
 
-    fn result(&self, run: usize, attempt: u32, measured: Measured) -> RunResult {
+    fn result(&self, run: usize, attempt: u32, measured: Measured) -> (RunResult, Option<Vec<u8>>) {
         let plan = &self.opened.planned.plan;
         let campaign = &self.opened.planned.campaign;
         let experiment = plan.experiment_of(run);
-        let Measured {
-            collected,
-            record,
-            figures,
-            gap_seconds,
-            warmup,
-        } = measured;
-        let changed_parameters = changes(&record.requested, &record.effective);
+        let seen = self.seen(&measured);
+        let ruling = self.judged(&measured, &seen);
+        let changed_parameters = changes(&measured.record.requested, &measured.record.effective);
         let loaded = self.engine.as_ref();
         let mut flags = Vec::new();
         if !changed_parameters.is_empty() {
             flags.push("parameters_changed".to_owned());
         }
-        if record.backend_version != experiment.backend_version {
+        if measured.record.backend_version != experiment.backend_version {
             flags.push("backend_version_differs".to_owned());
         }
-        if warmup
-            .as_ref()
-            .is_some_and(|warmup| warmup.ended == Convergence::Capped)
-        {
-            flags.push("warmup_capped".to_owned());
+        flags.extend(ruling.flags);
+        if measured.leak.leak.is_some() {
+            flags.push("gpu_memory_leaked".to_owned());
         }
-        if figures.window == WindowKind::WholeRun {
-            flags.push("window_too_short".to_owned());
-        }
-        let mut reasons = Vec::new();
-        if campaign.baseline == BaselinePolicy::Required {
+        let mut reasons: Vec<Reason> = ruling
+            .reasons
+            .into_iter()
+            .map(|RejectReason { code, message }| Reason { code, message })
+            .collect();
+        if let Some(stranger) = &measured.leak.stranger {
             reasons.push(Reason {
-                code: "baseline_missing".to_owned(),
-                message: format!(
-                    "the campaign requires a baseline and there is none: {NO_POWER_SOURCE}"
-                ),
+                code: stranger.code.clone(),
+                message: stranger.message.clone(),
             });
         }
         let verdict = if reasons.is_empty() {
@@ -104,7 +110,16 @@ impl<E: ContainerEngine> Runner<E> {
         } else {
             Verdict::Rejected { reasons }
         };
-        RunResult {
+        let Measured {
+            collected,
+            record,
+            figures,
+            gap,
+            warmup,
+            leak,
+            ..
+        } = measured;
+        let result = RunResult {
             schema_version: RESULT_SCHEMA_VERSION,
             lemctl: env!("CARGO_PKG_VERSION").to_owned(),
             campaign: self.opened.folders.campaign.clone(),
@@ -143,35 +158,170 @@ impl<E: ContainerEngine> Runner<E> {
                 .unwrap_or_default(),
             load: loaded.map_or(plan.runs[run].load, |loaded| loaded.load),
             runs_before_on_load: loaded.map_or(0, |loaded| loaded.runs),
-            gap_seconds,
+            gap,
             warmup,
             figures,
-            energy_joules: None,
-            energy_reason: Some(NO_POWER_SOURCE.to_owned()),
+            simulated: seen.simulated,
+            energy: seen.energy,
+            throttling: seen.throttling,
             split: Split {
                 token_timing: record.token_timing,
             },
-            baseline: BaselineNote {
-                resident_watts: None,
-                reason: Some(match campaign.baseline {
-                    BaselinePolicy::Off => "the campaign asks for none".to_owned(),
-                    BaselinePolicy::Optional | BaselinePolicy::Required => {
-                        NO_POWER_SOURCE.to_owned()
-                    }
-                }),
-            },
-            leak_check: LeakNote {
-                gpus: Vec::new(),
-                reason: Some(NO_GPU.to_owned()),
-            },
+            baseline: seen.baseline,
+            leak_check: leak.note,
+            environment_drift: seen.drift,
             flags,
             verdict,
+        };
+        (result, seen.readings)
+    }
+
+    /// What the host's sensors say of the window.
+    fn seen(&self, measured: &Measured) -> Seen {
+        let campaign = &self.opened.planned.campaign;
+        let rules = EnergyRules {
+            source_agreement: campaign.rules.source_agreement,
+            ..EnergyRules::default()
+        };
+        let power = self.setting.power.as_ref();
+        let Some(observed) = Observed::of(measured, power, &self.bare, rules) else {
+            let reason = super::idle::NO_GPU;
+            return Seen {
+                simulated: false,
+                energy: EnergyNote::none(reason),
+                throttling: Vec::new(),
+                baseline: BaselineNote {
+                    reasons: vec![reason.to_owned()],
+                    ..BaselineNote::default()
+                },
+                drift: Vec::new(),
+                readings: None,
+            };
+        };
+        let mut baseline = observed.baseline();
+        if campaign.baseline == BaselinePolicy::Off {
+            baseline
+                .reasons
+                .push("the campaign asks for none".to_owned());
         }
+        let mut energy = observed.energy(&measured.record, &measured.figures, &baseline);
+        let readings = match observed.recording.encode() {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                energy.reason.get_or_insert(error.to_string());
+                None
+            }
+        };
+        energy.readings = readings.as_ref().map(|bytes| RecordFile {
+            file: READINGS_FILE.to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: Digest::of(bytes),
+        });
+        Seen {
+            simulated: observed.recording.library.simulated,
+            throttling: observed.throttling(&measured.figures),
+            drift: observed.power.drift(),
+            energy,
+            baseline,
+            readings,
+        }
+    }
+
+    /// The rules of a run, applied.
+    fn judged(&self, measured: &Measured, seen: &Seen) -> Ruling {
+        let campaign = &self.opened.planned.campaign;
+        let BaselineNote { before, after, .. } = &seen.baseline;
+        let around: Vec<(Baseline, Baseline)> = before
+            .iter()
+            .filter_map(|first| {
+                let again = after.iter().find(|again| again.gpu == first.gpu)?;
+                Some((first.clone(), again.clone()))
+            })
+            .collect();
+        let notes = &seen.energy.gpus;
+        let xids: Vec<(String, u64)> = notes
+            .iter()
+            .flat_map(|note| note.xid.iter().map(|event| (event.gpu.clone(), event.xid)))
+            .collect();
+        let lost = |note: &&GpuNote| {
+            let mut errors = note.errors.values();
+            errors.any(|error| error.first.code == ReadCode::GpuLost)
+        };
+        let lost_gpus: Vec<String> = notes
+            .iter()
+            .filter(lost)
+            .map(|note| note.gpu.clone())
+            .collect();
+        let missing = seen.baseline.reasons.join("; ");
+        judge_run(
+            &RunEvidence {
+                energy: seen.energy.window.as_ref(),
+                figures: identities(&measured.figures, seen),
+                throttles: &seen.throttling,
+                warmup: measured.warmup.as_ref().map(|warmup| warmup.ended),
+                strict: campaign.warmup.strict,
+                gap: Some(measured.gap.ended),
+                baseline: BaselineEvidence {
+                    required: campaign.baseline == BaselinePolicy::Required,
+                    missing: seen.baseline.resident_watts.is_none().then_some(&*missing),
+                    around: &around,
+                },
+                window_too_short: measured.figures.window == WindowKind::WholeRun,
+                xids: &xids,
+                lost_gpus: &lost_gpus,
+                environment_drift: &seen.drift,
+                simulated: seen.simulated,
+                parent_gpu: notes.iter().any(|note| note.scope_warning.is_some()),
+            },
+            &campaign.rules,
+        )
+    }
+}
+
+/// What the host's sensors say of one window.
+struct Seen {
+    simulated: bool,
+    energy: EnergyNote,
+    throttling: Vec<Throttle>,
+    baseline: BaselineNote,
+    drift: Vec<String>,
+    /// The readings file.
+    readings: Option<Vec<u8>>,
+}
+
+fn identities(figures: &WindowFigures, seen: &Seen) -> Identities {
+    let window = seen.energy.window.as_ref();
+    let by = seen.energy.figures.as_ref();
+    let load = |part: &GpuEnergy| {
+        let note = seen.energy.gpus.iter().find(|note| note.gpu == part.gpu)?;
+        Some(GpuLoad {
+            gpu: part.gpu.clone(),
+            watts: part.mean_watts?,
+            half_width_watts: part
+                .timing
+                .map_or(0.0, |timing| timing.half_width_joules() / part.seconds),
+            limit_watts: note.power_limit_watts,
+        })
+    };
+    Identities {
+        seconds: Some(figures.seconds),
+        joules: window.and_then(|window| window.joules),
+        watts: window.and_then(|window| window.mean_watts),
+        joules_per_output_token: by.and_then(|by| by.joules_per_output_token),
+        output_tokens_per_second: Some(figures.output_tokens_per_second),
+        resident_watts: seen.baseline.resident_watts,
+        joules_above_resident: by.and_then(|by| by.joules_above_resident),
+        gpus: window
+            .map(|window| window.gpus.iter().filter_map(load).collect())
+            .unwrap_or_default(),
     }
 }
 
 /// The figures that tables, journal and manifest carry; the unit is in the name.
-fn headline(figures: &WindowFigures) -> Figures {
+fn headline(result: &RunResult) -> Figures {
+    let figures = &result.figures;
+    let energy = result.energy.window.as_ref();
+    let by = result.energy.figures.as_ref();
     let latency = |value: Option<f64>| value.filter(|value| value.is_finite());
     let all = [
         (
@@ -180,6 +330,25 @@ fn headline(figures: &WindowFigures) -> Figures {
         ),
         ("requests_per_second", Some(figures.requests_per_second)),
         ("window_seconds", Some(figures.seconds)),
+        ("joules", energy.and_then(|energy| energy.joules)),
+        ("mean_watts", energy.and_then(|energy| energy.mean_watts)),
+        (
+            "joules_per_output_token",
+            by.and_then(|by| by.joules_per_output_token),
+        ),
+        (
+            "joules_per_request",
+            by.and_then(|by| by.joules_per_request),
+        ),
+        (
+            "output_tokens_per_second_per_watt",
+            by.and_then(|by| by.output_tokens_per_second_per_watt),
+        ),
+        (
+            "joules_per_output_token_above_resident",
+            by.and_then(|by| by.joules_per_output_token_above_resident),
+        ),
+        ("resident_watts", result.baseline.resident_watts),
         ("ttft_ms_p50", latency(figures.ttft.map(|ttft| ttft.p50_ms))),
         ("ttft_ms_p99", latency(figures.ttft.map(|ttft| ttft.p99_ms))),
         ("itl_ms_p50", latency(figures.itl.map(|itl| itl.p50_ms))),

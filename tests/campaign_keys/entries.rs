@@ -399,6 +399,31 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
     ] {
         entry(key, "execution: {}", &execution(value), effect);
     }
+    let auto = execution("cycles: auto");
+    for (key, value) in [
+        ("execution.auto_cycles", "max: 30"),
+        (
+            "execution.auto_cycles.target_half_width",
+            "target_half_width: 0.1",
+        ),
+        ("execution.auto_cycles.max", "max: 31"),
+    ] {
+        let changed = execution(&format!("cycles: auto, auto_cycles: {{{value}}}"));
+        entry(key, &auto, &changed, CampaignHash);
+    }
+    for (key, value) in [
+        ("execution.gap", "until: fixed"),
+        ("execution.gap.until", "until: fixed"),
+        (
+            "execution.gap.temperature_celsius",
+            "temperature_celsius: 9",
+        ),
+        ("execution.gap.power_watts", "power_watts: 9"),
+        ("execution.gap.max_seconds", "max_seconds: 9"),
+    ] {
+        let changed = execution(&format!("gap: {{{value}}}"));
+        entry(key, "execution: {}", &changed, CampaignHash);
+    }
     entry(
         "warmup",
         "warmup: {}",
@@ -429,6 +454,66 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "warmup: {throughput_cv: 0.5}",
         Experiments,
     );
+    for (key, value) in [
+        ("warmup.throughput_trend", "throughput_trend: 0.5"),
+        ("warmup.power_trend", "power_trend: 0.5"),
+        ("warmup.power_window_seconds", "power_window_seconds: 9"),
+        ("warmup.strict", "strict: true"),
+    ] {
+        entry(
+            key,
+            "warmup: {}",
+            &format!("warmup: {{{value}}}"),
+            Experiments,
+        );
+    }
+    for (key, value, effect) in [
+        ("energy", "baseline_seconds: 9", Experiments),
+        (
+            "energy.reading_seconds",
+            "reading_seconds: 0.5",
+            CampaignHash,
+        ),
+        (
+            "energy.baseline_seconds",
+            "baseline_seconds: 9",
+            Experiments,
+        ),
+        ("energy.settle_seconds", "settle_seconds: 9", Experiments),
+        ("energy.rewarm_seconds", "rewarm_seconds: 9", Experiments),
+    ] {
+        entry(key, "energy: {}", &format!("energy: {{{value}}}"), effect);
+    }
+    for (key, value) in [
+        ("leaks", "tolerance_mib: 9"),
+        ("leaks.tolerance_mib", "tolerance_mib: 9"),
+        ("leaks.deadline_seconds", "deadline_seconds: 9"),
+    ] {
+        entry(
+            key,
+            "leaks: {}",
+            &format!("leaks: {{{value}}}"),
+            CampaignHash,
+        );
+    }
+    for (key, value) in [
+        ("rules", "kind: quick"),
+        ("rules.kind", "kind: quick"),
+        ("rules.quick_seconds", "quick_seconds: 9"),
+        ("rules.cycle_cv", "cycle_cv: 0.5"),
+        ("rules.cycle_drift", "cycle_drift: 0.5"),
+        ("rules.baseline_watts", "baseline_watts: 9"),
+        ("rules.source_agreement", "source_agreement: 0.5"),
+        ("rules.thermal_share", "thermal_share: 0.5"),
+        ("rules.coherent", "coherent: reject"),
+    ] {
+        entry(
+            key,
+            "rules: {}",
+            &format!("rules: {{{value}}}"),
+            CampaignHash,
+        );
+    }
     entry(
         "baseline",
         "baseline: off",

@@ -129,6 +129,7 @@ impl Stage {
             identity: Identity { uid: UID, gid: UID },
             sinks: vec![],
             stop: self.stop.1.clone(),
+            power: None,
         };
         Runner::new(setting, opened).session().await
     }

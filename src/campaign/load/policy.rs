@@ -9,7 +9,10 @@ impl Loader<'_> {
     /// Keys beside which another key leaves nothing to decide.
     pub(super) fn policies_fit(&mut self, sections: &Json) {
         let execution: ExecutionPolicy = section(sections, "execution").unwrap_or_default();
-        if execution.cycles != Cycles::Auto {
+        // Cycles that did not fit were told; what they would have been nobody knows.
+        let told = self.root.find(&["execution", "cycles"]).is_some()
+            && sections.pointer("/execution/cycles").is_none();
+        if execution.cycles != Cycles::Auto && !told {
             self.idle(
                 &["execution", "auto_cycles"],
                 "`cycles` is a number",

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::energy::GapRule;
+
 /// When the idle time between two runs is over.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -41,4 +43,18 @@ pub enum GapUntil {
     Settled,
     /// Its seconds, and nothing else.
     Fixed,
+}
+
+impl GapPolicy {
+    /// The rule that a gap of at least `floor_seconds` is judged by.
+    #[must_use]
+    pub fn rule(&self, floor_seconds: f64) -> GapRule {
+        GapRule {
+            floor_seconds,
+            fixed: self.until == GapUntil::Fixed,
+            temperature_celsius: self.temperature_celsius,
+            power_watts: self.power_watts,
+            max_seconds: self.max_seconds,
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::energy::LeakRule;
+
 /// What may be left on a GPU after a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +22,17 @@ impl Default for LeakPolicy {
         Self {
             tolerance_mib: 64,
             deadline_seconds: 10.0,
+        }
+    }
+}
+
+impl LeakPolicy {
+    /// The rule that leaks are judged by; `ours` are the full ids of the campaign's containers.
+    #[must_use]
+    pub fn rule<'a>(&self, ours: &'a [String]) -> LeakRule<'a> {
+        LeakRule {
+            tolerance_mib: self.tolerance_mib,
+            ours,
         }
     }
 }

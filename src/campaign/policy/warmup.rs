@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::energy::WarmupRule;
+
 /// What happens before the measured window of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -45,6 +47,21 @@ impl Default for WarmupPolicy {
             power_trend: 0.005,
             power_window_seconds: 30.0,
             strict: false,
+        }
+    }
+}
+
+impl WarmupPolicy {
+    /// The rule that a warm-up is judged by.
+    #[must_use]
+    pub fn rule(&self) -> WarmupRule {
+        WarmupRule {
+            min_iterations: self.min_iterations,
+            throughput_cv: self.throughput_cv,
+            throughput_trend: self.throughput_trend,
+            power_trend: self.power_trend,
+            strict: self.strict,
+            max_seconds: self.max_seconds,
         }
     }
 }

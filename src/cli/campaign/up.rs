@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::plan::MANY_EXPERIMENTS;
 use super::{Outcome, Root};
+use crate::cli::nvml::NvmlArguments;
 use crate::cli::session::{self, ProgressArguments};
 use crate::cli::{CliError, output};
 use crate::clock::HostClock;
@@ -28,6 +29,8 @@ pub(in crate::cli) struct Up {
     #[arg(long)]
     new: bool,
     #[command(flatten)]
+    nvml: NvmlArguments,
+    #[command(flatten)]
     progress: ProgressArguments,
 }
 
@@ -48,7 +51,8 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
         let (experiments, runs) = (planned.plan.experiments.len(), planned.plan.runs.len());
         return Err(CliError::NotConfirmed { experiments, runs }.into());
     }
-    let (setting, stopper) = session::prepare(root, &planned.plan, arguments.progress).await?;
+    let (setting, stopper) =
+        session::prepare(root, &planned, &arguments.nvml, arguments.progress).await?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
     session::run(root, setting, stopper, opened, arguments.progress).await
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::energy::window::EnergyRules;
+
 /// Thresholds by which runs and campaigns are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +44,17 @@ impl Default for VerdictRules {
             source_agreement: 0.03,
             thermal_share: 0.001,
             coherent: Coherent::Flag,
+        }
+    }
+}
+
+impl VerdictRules {
+    /// The thresholds of windows.
+    #[must_use]
+    pub fn energy_rules(&self) -> EnergyRules {
+        EnergyRules {
+            source_agreement: self.source_agreement,
+            ..EnergyRules::default()
         }
     }
 }

@@ -1,4 +1,17 @@
-//! Statistics over repeated measurements.
+//! Statistics over repeated measurements: spread, intervals, drift, differences. Knows numbers only.
+
+mod bca;
+mod cycles;
+mod drift;
+mod interval;
+#[cfg(test)]
+mod tests;
+
+pub use bca::{FEWEST_FOR_BCA, Statistic, request_interval};
+pub use cycles::{CycleStatistics, CycleValue, FEWEST_LOADS, PairedDifference};
+pub use drift::Drift;
+pub(super) use drift::Line;
+pub use interval::{FEWEST_FOR_T, Interval95, IntervalMethod, required_n, stop_auto, student_t};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,30 +63,4 @@ pub fn percentile(ascending: &[f64], p: f64) -> Option<f64> {
     let above = rank.ceil() as usize;
     let share = rank - below as f64;
     Some(ascending[below] * (1.0 - share) + ascending[above] * share)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_equals_its_definition() {
-        let summary = Summary::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).expect("not empty");
-        assert_eq!((summary.n, summary.mean), (8, 5.0));
-        assert!((summary.sd.expect("n >= 2") - (32.0f64 / 7.0).sqrt()).abs() < 1e-12);
-        assert!(
-            (summary.cv().expect("mean is not 0") - (32.0f64 / 7.0).sqrt() / 5.0).abs() < 1e-12
-        );
-        assert_eq!(Summary::of(&[3.0]).expect("not empty").sd, None);
-        assert_eq!(Summary::of(&[]), None);
-    }
-
-    #[test]
-    fn percentiles_interpolate() {
-        let sample = [1.0, 2.0, 3.0, 4.0];
-        assert_eq!(percentile(&sample, 0.0), Some(1.0));
-        assert_eq!(percentile(&sample, 50.0), Some(2.5));
-        assert_eq!(percentile(&sample, 100.0), Some(4.0));
-        assert_eq!(percentile(&[], 50.0), None);
-    }
 }

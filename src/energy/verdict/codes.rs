@@ -1,0 +1,56 @@
+//! Codes of flags and rejections: stable names that scripts can rely on. docs/verdicts.md explains each; a test
+//! holds the page against this list.
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $name: &str = $code;)+
+
+        /// Every code of this module.
+        pub const ALL: &[&str] = &[$($code),+];
+    };
+}
+
+codes! {
+    /// Rejection: the campaign requires a baseline and the run has none.
+    BASELINE_MISSING = "baseline_missing";
+    /// Flag: the resident power before and after the window differ by more than `rules.baseline_watts`.
+    BASELINE_UNSTABLE = "baseline_unstable";
+    /// Flag: the spread over the cycles is above `rules.cycle_cv`.
+    CYCLE_CV_HIGH = "cycle_cv_high";
+    /// Flag: the drift over the cycles is above `rules.cycle_drift`.
+    CYCLE_DRIFT_HIGH = "cycle_drift_high";
+    /// Flag: a GPU was to be measured and the window has no energy; the result says why.
+    ENERGY_MISSING = "energy_missing";
+    /// Flag: counter and waveform differ by more than `rules.source_agreement`.
+    ENERGY_SOURCES_DISAGREE = "energy_sources_disagree";
+    /// Flag: what the environment is made of changed since the run's experiment was first measured.
+    ENVIRONMENT_DRIFTED = "environment_drifted";
+    /// Flag: the gap before the run ended at `execution.gap.max_seconds`, unsettled.
+    GAP_CAPPED = "gap_capped";
+    /// Rejection: a GPU stopped answering during the run.
+    GPU_LOST = "gpu_lost";
+    /// Rejection: figures of the result contradict each other or the GPU's power limit.
+    IDENTITY_VIOLATED = "identity_violated";
+    /// Flag, or rejection by `rules.coherent`: the load's period is coherent with the sensor's.
+    LOAD_COHERENT = "load_coherent_with_sensor";
+    /// Flag: the GPU is a MIG device and the energy is its whole GPU's.
+    PARENT_GPU_ENERGY = "parent_gpu_energy";
+    /// Flag: the GPU was at its power limit for some of the window.
+    POWER_CAPPED = "power_capped";
+    /// Flag: readings come from the simulator.
+    SIMULATED = "simulated";
+    /// Rejection: thermal slowdown or power brake.
+    THERMAL_THROTTLING = "thermal_throttling_detected";
+    /// Flag: heat or brake was sampled, and the driver's counters did not move.
+    THROTTLING_SOURCES_DISAGREE = "throttling_sources_disagree";
+    /// Flag: nothing tells whether the GPU was held back.
+    THROTTLING_UNKNOWN = "throttling_unknown";
+    /// Flag, and rejection under `warmup.strict`: the warm-up ended at `warmup.max_seconds`, unsettled.
+    WARMUP_CAPPED = "warmup_capped";
+    /// Flag: the window is shorter than its kind needs.
+    WINDOW_TOO_SHORT = "window_too_short";
+    /// Flag: an interval over cycles spans fewer than three engine loads.
+    WITHIN_LOAD = "within_load";
+    /// Flag: the driver reported an Xid error during the run.
+    XID_REPORTED = "xid_reported";
+}

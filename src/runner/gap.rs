@@ -1,0 +1,90 @@
+//! The gap before a run: idle until the GPUs are back where they were in the same state, with a floor and a cap.
+//! When that is so is judged in `energy`.
+
+use std::time::Duration;
+
+use super::attempt::Halt;
+use super::session::Runner;
+use crate::campaign::GapUntil;
+use crate::containers::ContainerEngine;
+use crate::energy::{GapReading, GapRule, GapState};
+use crate::execution::{Notice, Phase};
+use crate::manifest::{GapGpu, GapNote};
+
+/// How often it is looked whether the gap is over.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl<E: ContainerEngine> Runner<E> {
+    /// Waits before `run`, telling how long is left of the floor.
+    pub(super) async fn gap(&mut self, run: usize) -> Result<GapNote, Halt> {
+        let policy = self.opened.planned.campaign.execution.gap;
+        let rule = GapRule {
+            floor_seconds: self.opened.planned.plan.runs[run].gap_seconds,
+            fixed: policy.until == GapUntil::Fixed,
+            temperature_celsius: policy.temperature_celsius,
+            power_watts: policy.power_watts,
+            max_seconds: policy.max_seconds,
+        };
+        let mut note = GapNote {
+            floor_seconds: rule.floor_seconds,
+            seconds: 0.0,
+            ended: GapState::Settled,
+            gpus: Vec::new(),
+        };
+        if rule.floor_seconds == 0.0 {
+            // Nothing ran just before: the engine has been loaded, or the campaign asks for no gap.
+            return Ok(note);
+        }
+        self.phase(run, Phase::Gap);
+        let start = tokio::time::Instant::now();
+        loop {
+            note.seconds = start.elapsed().as_secs_f64();
+            // Until the floor is over nobody needs to look.
+            if note.seconds >= rule.floor_seconds {
+                note.gpus = self.gap_readings();
+            }
+            note.ended = GapState::of_all(
+                std::iter::once(rule.judge(note.seconds, None, None)).chain(
+                    note.gpus
+                        .iter()
+                        .map(|gpu| rule.judge(note.seconds, gpu.reading, gpu.reference)),
+                ),
+            );
+            if note.ended != GapState::Wait {
+                return Ok(note);
+            }
+            let left = (rule.floor_seconds - note.seconds).max(0.0);
+            self.tell(&Notice::GapLeft { seconds: left });
+            let pause = if left > 0.0 {
+                LOOK_EVERY.min(super::engines::seconds(left))
+            } else {
+                LOOK_EVERY
+            };
+            tokio::select! {
+                () = self.setting.stop.wait() => return Err(Halt::Interrupted),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// What each GPU reads now, beside its reference.
+    fn gap_readings(&self) -> Vec<GapGpu> {
+        let Some(power) = &self.setting.power else {
+            return Vec::new();
+        };
+        let read = |gpu: String| {
+            let temperature = power.telemetry.state(&gpu).value.temperature_celsius;
+            let watts = power.telemetry.power_average_watts(&gpu).ok();
+            let reading = temperature.zip(watts).map(|(celsius, watts)| GapReading {
+                temperature_celsius: f64::from(celsius),
+                watts,
+            });
+            GapGpu {
+                reference: self.reference.get(&gpu).copied(),
+                reading,
+                gpu,
+            }
+        };
+        power.uuids().into_iter().map(read).collect()
+    }
+}

@@ -1,0 +1,306 @@
+//! Who holds the campaign's GPUs: what our containers leave over is swept and their container made anew; a
+//! stranger's process is named, stops the campaign, and is never touched.
+//!
+//! What is a leak is judged in `energy`; whose a process is, in `telemetry`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::RunnerError;
+use super::agent;
+use super::engines::seconds;
+use super::power::Power;
+use super::session::Runner;
+use crate::containers::ContainerEngine;
+use crate::energy::{LeakRule, LeakVerdict, Occupant, OccupantOwner, Occupied};
+use crate::execution::{Blame, Cause, FOREIGN_PROCESS};
+use crate::manifest::LeakNote;
+use crate::telemetry::{Occupancy, OwnedProcess, Owner, observe};
+use crate::units::Digest;
+
+/// How often it is looked whether memory has come back.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What a look between two runs found, and what follows.
+#[derive(Debug)]
+pub(super) struct Between {
+    /// For the result.
+    pub(super) note: LeakNote,
+    /// Our own leak: why the container must be made anew.
+    pub(super) leak: Option<String>,
+    /// A stranger.
+    pub(super) stranger: Option<Cause>,
+}
+
+/// What the GPUs held while a load was resident, and which experiments have run on it.
+#[derive(Debug, Default)]
+pub(super) struct Resident {
+    level: Vec<Occupied>,
+    experiments: BTreeSet<Digest>,
+}
+
+impl<E: ContainerEngine> Runner<E> {
+    /// Refuses to go on beside somebody else's process.
+    pub(super) async fn strangers(&self) -> Result<(), Cause> {
+        let Some(power) = &self.setting.power else {
+            return Ok(());
+        };
+        let (rule, deadline) = (self.leak_rule(), self.leak_deadline());
+        loop {
+            let seen: Vec<(String, Occupant)> = occupied(power)
+                .iter()
+                .flat_map(|gpu| {
+                    let strangers = rule.as_rule().strangers(gpu).into_iter();
+                    strangers.map(|stranger| (gpu.gpu.clone(), stranger))
+                })
+                .collect();
+            if seen.is_empty() {
+                return Ok(());
+            }
+            // A process that ends has no owner for a moment: that is no stranger yet.
+            let sure =
+                |(_, stranger): &(String, Occupant)| stranger.owner != OccupantOwner::Unknown;
+            if seen.iter().any(sure) || tokio::time::Instant::now() >= deadline {
+                return Err(foreign(&seen));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// At a container's start, before any worker: nobody else is there, and what earlier ones held is back.
+    pub(super) async fn empty_gpus(&mut self) -> Result<(), Cause> {
+        self.strangers().await?;
+        let Some(power) = self.setting.power.clone() else {
+            return Ok(());
+        };
+        let Some(empty) = &self.empty else {
+            self.empty = Some(occupied(&power));
+            return Ok(());
+        };
+        let verdicts = self.settle_to(&power, empty).await;
+        match grown(&verdicts) {
+            None => Ok(()),
+            Some(what) => Err(Cause::new(
+                Blame::Environment,
+                "gpu_memory_left",
+                format!(
+                    "GPU memory did not come back to what it was at the session's start: {what}"
+                ),
+            )
+            .hint(
+                "nvidia-smi names who holds it; a driver that lost track of it needs a GPU reset",
+            )),
+        }
+    }
+
+    /// After a window: a living worker may hold no more than it did when it ran this experiment first.
+    pub(super) async fn between_runs(&mut self, run: usize) -> Between {
+        let Some(power) = self.setting.power.clone() else {
+            return Between {
+                note: LeakNote::none(super::idle::NO_GPU),
+                leak: None,
+                stranger: None,
+            };
+        };
+        let experiment = self.opened.planned.plan.experiment_of(run).hash;
+        // Engines keep what their largest batch needed: only growth in a repeated experiment is a leak.
+        if self.resident.experiments.insert(experiment) {
+            let known = std::mem::take(&mut self.resident.level);
+            self.resident.level = raised(known, occupied(&power));
+        }
+        let verdicts = self.settle_to(&power, &self.resident.level).await;
+        let stranger = foreigners(&verdicts);
+        let leak = stranger.is_none().then(|| grown(&verdicts)).flatten();
+        Between {
+            note: LeakNote {
+                gpus: verdicts.into_iter().collect(),
+                reason: None,
+            },
+            leak,
+            stranger,
+        }
+    }
+
+    /// After a load: which processes belong to it.
+    pub(super) fn note_resident(&mut self) {
+        let level = self.setting.power.as_ref().map(occupied);
+        self.resident = Resident {
+            level: level.unwrap_or_default(),
+            experiments: BTreeSet::new(),
+        };
+    }
+
+    /// After a worker has ended, before anything is swept: what of it is still there.
+    pub(super) async fn after_worker(&self) -> Result<Option<String>, Cause> {
+        let (Some(power), Some(empty)) = (&self.setting.power, &self.empty) else {
+            return Ok(None);
+        };
+        let verdicts = self.settle_to(power, empty).await;
+        match foreigners(&verdicts) {
+            Some(cause) => Err(cause),
+            None => Ok(grown(&verdicts)),
+        }
+    }
+
+    /// Sweeps the container that leaked and removes it: the next step that needs one starts another.
+    pub(super) async fn make_anew(&mut self, backend: &str, what: &str) -> Result<(), RunnerError> {
+        self.engine = None;
+        if let Some(running) = self.containers.get(backend) {
+            let id = running.id.clone();
+            let swept = agent::sweep(&self.setting.engine, &id).await;
+            let killed = swept.map_or(0, |report| report.swept);
+            self.warn(format!(
+                "leak on the GPU: {what}; {killed} processes swept, the container of {backend} is made anew"
+            ));
+        }
+        self.drop_container(backend, &format!("gpu_memory_leaked: {what}"))
+            .await
+    }
+
+    /// Looks until nothing is left above `reference`, or the campaign's deadline.
+    async fn settle_to(&self, power: &Power, reference: &[Occupied]) -> Vec<(String, LeakVerdict)> {
+        let (rule, deadline) = (self.leak_rule(), self.leak_deadline());
+        loop {
+            let now = occupied(power);
+            let verdicts: Vec<(String, LeakVerdict)> = reference
+                .iter()
+                .zip(&now)
+                .map(|(before, after)| (after.gpu.clone(), rule.as_rule().judge(before, after)))
+                .collect();
+            let clean =
+                |(_, verdict): &(String, LeakVerdict)| matches!(verdict, LeakVerdict::Clean { .. });
+            if verdicts.iter().all(clean) || tokio::time::Instant::now() >= deadline {
+                return verdicts;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn leak_deadline(&self) -> tokio::time::Instant {
+        let length = seconds(self.opened.planned.campaign.leaks.deadline_seconds);
+        tokio::time::Instant::now() + length.min(Duration::from_secs(3600))
+    }
+
+    fn leak_rule(&self) -> OwnedRule {
+        OwnedRule {
+            tolerance_mib: self.opened.planned.campaign.leaks.tolerance_mib,
+            ours: self
+                .containers
+                .values()
+                .map(|running| running.id.as_str().to_owned())
+                .collect(),
+        }
+    }
+}
+
+/// A rule that owns the ids of the campaign's containers.
+struct OwnedRule {
+    tolerance_mib: u64,
+    ours: Vec<String>,
+}
+
+impl OwnedRule {
+    fn as_rule(&self) -> LeakRule<'_> {
+        LeakRule {
+            tolerance_mib: self.tolerance_mib,
+            ours: &self.ours,
+        }
+    }
+}
+
+/// What holds each GPU of the campaign now.
+fn occupied(power: &Power) -> Vec<Occupied> {
+    let look = |gpu: &String| plain(observe(&*power.telemetry, gpu));
+    power.uuids().iter().map(look).collect()
+}
+
+/// The same in the words of the judge.
+fn plain(seen: Occupancy) -> Occupied {
+    let occupant = |OwnedProcess { process, owner }| {
+        let (owner, command) = match owner {
+            Owner::Container { id } => (OccupantOwner::Container(id), None),
+            Owner::Host { command } => (OccupantOwner::Host, Some(command)),
+            Owner::Unknown => (OccupantOwner::Unknown, None),
+        };
+        Occupant {
+            pid: process.pid,
+            owner,
+            command,
+            used_bytes: process.used_bytes,
+        }
+    };
+    Occupied {
+        gpu: seen.gpu,
+        used_bytes: seen.used_bytes,
+        occupants: seen.processes.into_iter().map(occupant).collect(),
+    }
+}
+
+/// The higher memory of both, with the processes that were there first.
+fn raised(first: Vec<Occupied>, now: Vec<Occupied>) -> Vec<Occupied> {
+    if first.is_empty() {
+        return now;
+    }
+    let raise = |(first, now): (Occupied, Occupied)| Occupied {
+        used_bytes: first.used_bytes.max(now.used_bytes),
+        ..first
+    };
+    first.into_iter().zip(now).map(raise).collect()
+}
+
+fn foreign(strangers: &[(String, Occupant)]) -> Cause {
+    let named: Vec<String> = strangers
+        .iter()
+        .map(|(gpu, stranger)| format!("{} on {gpu}", stranger.describe()))
+        .collect();
+    Cause::new(
+        Blame::Environment,
+        FOREIGN_PROCESS,
+        format!("somebody else uses the GPU: {}", named.join("; ")),
+    )
+    .hint("wait for it or end it, or name other GPUs in the campaign; lemctl leaves it alone")
+}
+
+fn foreigners(verdicts: &[(String, LeakVerdict)]) -> Option<Cause> {
+    let strangers: Vec<(String, Occupant)> = verdicts
+        .iter()
+        .flat_map(|(gpu, verdict)| {
+            let LeakVerdict::Foreign { occupants, .. } = verdict else {
+                return Vec::new();
+            };
+            occupants
+                .iter()
+                .map(|one| (gpu.clone(), one.clone()))
+                .collect()
+        })
+        .collect();
+    (!strangers.is_empty()).then(|| foreign(&strangers))
+}
+
+/// What our own containers hold too much of, in words.
+fn grown(verdicts: &[(String, LeakVerdict)]) -> Option<String> {
+    let words: Vec<String> = verdicts
+        .iter()
+        .filter_map(|(gpu, verdict)| {
+            let LeakVerdict::Ours {
+                grown_mib,
+                occupants,
+            } = verdict
+            else {
+                return None;
+            };
+            let memory = grown_mib.map_or_else(
+                || "unknown memory".to_owned(),
+                |mib| format!("{mib:.0} MiB above the reference"),
+            );
+            let held: Vec<String> = occupants.iter().map(Occupant::describe).collect();
+            let held = if held.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", held.join(", "))
+            };
+            Some(format!("{memory} on {gpu}{held}"))
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
