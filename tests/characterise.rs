@@ -29,12 +29,13 @@ fn scenario(sensor: SensorSpec, power: PowerSpec) -> Scenario {
     }
 }
 
-/// Asserts that an estimate holds the truth and is not wider than `widest`.
+/// Asserts that an estimate is right and not wider than `widest`. A 95 % interval misses one time in twenty by
+/// design (the estimators' own tests count that), and there are dozens here: twice the half-width must hold it.
 fn holds(found: &Value, truth: f64, widest: f64) {
     let number = |key: &str| found[key].as_f64().unwrap_or(f64::NAN);
     let (value, half_width) = (number("value"), number("half_width"));
     assert!(
-        (value - truth).abs() <= half_width,
+        (value - truth).abs() <= 2.0 * half_width,
         "{found} does not hold {truth}"
     );
     assert!(half_width <= widest, "{found} is wider than {widest}");
