@@ -1,7 +1,7 @@
 //! From what was read and what ran to findings: which readings of which phase go to which estimator.
 
 use crate::energy::sensor::{
-    Agreement, Block, Finding, Gain, IdleKind, IdleState, KnownLoad, Observation,
+    Agreement, Block, Estimate, Finding, Gain, IdleKind, IdleState, KnownLoad, Observation,
     SENSOR_FILE_VERSION, SensorFile, agreement, calibrate, difference, response, steady,
     update_period,
 };
@@ -14,6 +14,8 @@ use super::watch::Watched;
 const LEAST_COMPARED_NS: u64 = 5_000_000_000;
 /// A poll this many times as late as usual tells little about when a value changed.
 const LATE: u64 = 4;
+/// Above it the load was two levels of power, whatever limit it may have touched.
+const WELL_EXPLAINED: f64 = 0.98;
 /// Clock event reasons under which a load is not two levels of power: software power cap, hardware slowdown,
 /// software thermal, hardware thermal, power brake.
 const LIMITED: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
@@ -53,10 +55,10 @@ pub(super) fn analyse(watched: &Watched, phases: &Phases) -> SensorFile {
         gain: None,
         remarks: Vec::new(),
     };
-    file.idle = phases
-        .stretches
-        .iter()
-        .filter_map(|stretch| idle(watched, stretch))
+    let period_ns = file.counter.update_period_ns;
+    let stretches = phases.stretches.iter();
+    file.idle = stretches
+        .filter_map(|stretch| idle(watched, period_ns, stretch))
         .collect();
     let watts = |kind| {
         file.idle
@@ -72,9 +74,13 @@ pub(super) fn analyse(watched: &Watched, phases: &Phases) -> SensorFile {
         .iter()
         .filter(|stretch| stretch.end_ns - stretch.start_ns >= LEAST_COMPARED_NS);
     file.agreement = long
-        .filter_map(|stretch| compared(watched, stretch))
+        .filter_map(|stretch| compared(watched, period_ns, stretch))
         .collect();
-    file.remarks.extend(limited(watched, phases));
+    let sources = [&file.counter, &file.samples, &file.average, &file.instant];
+    let explained = sources.iter().filter_map(|found| found.explained);
+    if explained.fold(1.0, f64::min) < WELL_EXPLAINED {
+        file.remarks.extend(limited(watched, phases));
+    }
     file
 }
 
@@ -82,12 +88,20 @@ pub(super) fn analyse(watched: &Watched, phases: &Phases) -> SensorFile {
 pub(super) fn gain(
     watched: &Watched,
     phases: &Phases,
+    period_ns: Option<Estimate>,
     meter: &[PowerReading],
     file: &str,
 ) -> Result<Gain, String> {
     let stretches = phases.stretches.iter();
     let blocks: Vec<Block> = stretches
-        .filter_map(|stretch| steady(&watched.readings, stretch.start_ns, stretch.end_ns))
+        .filter_map(|stretch| {
+            steady(
+                &watched.readings,
+                period_ns,
+                stretch.start_ns,
+                stretch.end_ns,
+            )
+        })
         .flat_map(|(_, _, blocks)| blocks)
         .collect();
     calibrate(&blocks, meter, file)
@@ -190,9 +204,14 @@ fn counted(edges: &[CounterEdge], (start_ns, end_ns): (u64, u64)) -> (Vec<f64>, 
     (moments, readings)
 }
 
-fn idle(watched: &Watched, stretch: &Stretch) -> Option<IdleState> {
+fn idle(watched: &Watched, period_ns: Option<Estimate>, stretch: &Stretch) -> Option<IdleState> {
     let (state, held_bytes) = stretch.idle?;
-    let (source, watts, _) = steady(&watched.readings, stretch.start_ns, stretch.end_ns)?;
+    let (source, watts, _) = steady(
+        &watched.readings,
+        period_ns,
+        stretch.start_ns,
+        stretch.end_ns,
+    )?;
     let last = watched
         .states
         .iter()
@@ -209,11 +228,20 @@ fn idle(watched: &Watched, stretch: &Stretch) -> Option<IdleState> {
     })
 }
 
-fn compared(watched: &Watched, stretch: &Stretch) -> Option<Agreement> {
+fn compared(
+    watched: &Watched,
+    period_ns: Option<Estimate>,
+    stretch: &Stretch,
+) -> Option<Agreement> {
     Some(Agreement {
         load: stretch.load.to_owned(),
         seconds: stretch.seconds(),
-        samples_above_counter: agreement(&watched.readings, stretch.start_ns, stretch.end_ns)?,
+        samples_above_counter: agreement(
+            &watched.readings,
+            period_ns,
+            stretch.start_ns,
+            stretch.end_ns,
+        )?,
     })
 }
 

@@ -93,7 +93,13 @@ pub fn characterise(
     if let Some(meter) = &request.meter {
         let readings = meter_file::read(meter)?;
         let path = crate::store::sensor_path(&file.gpu, &file.driver_version);
-        let gain = analyse::gain(&watched, &phases, &readings, &path);
+        let gain = analyse::gain(
+            &watched,
+            &phases,
+            file.counter.update_period_ns,
+            &readings,
+            &path,
+        );
         file.gain = Some(gain.map_err(|reason| CharacteriseError::Meter {
             path: meter.clone(),
             reason,

@@ -7,7 +7,8 @@ use super::CharacteriseError;
 /// What is known of who may hold the GPU.
 pub(super) struct Occupants {
     gpu: String,
-    ours: Vec<u32>,
+    ours: Option<u32>,
+    unseen: bool,
     remarks: Vec<String>,
 }
 
@@ -16,31 +17,19 @@ impl Occupants {
     pub(super) fn none(telemetry: &dyn GpuTelemetry, gpu: &str) -> Result<Self, CharacteriseError> {
         let mut occupants = Self {
             gpu: gpu.to_owned(),
-            ours: Vec::new(),
+            ours: None,
+            unseen: false,
             remarks: Vec::new(),
         };
         occupants.check(telemetry)?;
         Ok(occupants)
     }
 
-    /// Whoever is there now and was not before is the load program with pid `pid`: inside a PID namespace the
-    /// driver knows it by another number, so a single newcomer is taken for it.
-    pub(super) fn expect_ours(
-        &mut self,
-        telemetry: &dyn GpuTelemetry,
-        pid: u32,
-    ) -> Result<(), CharacteriseError> {
-        let mut new: Vec<u32> = observe(telemetry, &self.gpu)
-            .processes
-            .iter()
-            .map(|owned| owned.process.pid)
-            .collect();
-        new.dedup();
-        self.ours = match new.as_slice() {
-            [only] => vec![*only],
-            _ => vec![pid],
-        };
-        self.check(telemetry)
+    /// From now on the load program with pid `pid` may hold it. Inside a PID namespace the driver knows it by
+    /// another number: then the first newcomer, if it comes alone, is taken for it.
+    pub(super) fn expect(&mut self, pid: u32) {
+        self.ours = Some(pid);
+        self.unseen = true;
     }
 
     /// Nobody but ours holds it.
@@ -52,10 +41,22 @@ impl Occupants {
                 self.remarks.push(remark);
             }
         }
+        let mut pids: Vec<u32> = seen
+            .processes
+            .iter()
+            .map(|owned| owned.process.pid)
+            .collect();
+        pids.dedup();
+        if self.unseen && !pids.is_empty() {
+            self.unseen = false;
+            if let ([only], Some(_)) = (pids.as_slice(), self.ours) {
+                self.ours = Some(*only);
+            }
+        }
         let strangers: Vec<String> = seen
             .processes
             .iter()
-            .filter(|owned| !self.ours.contains(&owned.process.pid))
+            .filter(|owned| Some(owned.process.pid) != self.ours)
             .map(named)
             .collect();
         if strangers.is_empty() {

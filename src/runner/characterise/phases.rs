@@ -80,9 +80,7 @@ impl Phases {
         };
         stage.idle(IdleKind::Bare, 0)?;
         stage.program.ask(&LoadRequest::Context {})?;
-        stage
-            .occupants
-            .expect_ours(telemetry, stage.program.pid())?;
+        stage.occupants.expect(stage.program.pid());
         stage.idle(IdleKind::Context, 0)?;
         let free_bytes = telemetry.memory(gpu).map_or(0, |memory| memory.free_bytes);
         let held = MAX_HELD_BYTES.min(free_bytes / HELD_SHARE);
