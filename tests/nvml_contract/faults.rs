@@ -98,25 +98,17 @@ fn unknown_reasons_keep_all_their_bits_and_throttling_is_counted() {
 }
 
 #[test]
-fn a_lost_gpu_is_recorded_and_its_counter_not_bridged() {
-    let subject = Subject::of(&scenario(
-        r#"{"gpus": [{"faults": {"lost": {"from_s": 1.5, "until_s": 2.5}, "xid": [{"code": 79, "when": {"from_s": 1.2}}]}}]}"#,
-    ));
+fn a_counter_that_fails_for_a_second_is_not_bridged() {
+    let when = r#""when": {"from_s": 1.5, "until_s": 2.5}"#;
+    let subject = Subject::of(&scenario(&format!(
+        r#"{{"errors": [{{"function": "nvmlDeviceGetTotalEnergyConsumption", "code": 999, {when}}},
+            {{"function": "nvmlDeviceGetFieldValues", "field": 83, "code": 999, {when}}}]}}"#
+    )));
     let gpus = [subject.gpu.clone()];
     let telemetry = Arc::clone(&subject.telemetry);
     let sampler = Sampler::start(telemetry, &gpus, SamplerSettings::default()).unwrap();
     sleep(Duration::from_secs(5));
     let gpu = sampler.stop().gpus.remove(0);
-    let lost: Vec<&String> = gpu
-        .errors
-        .keys()
-        .filter(|key| key.ends_with("gpu_lost"))
-        .collect();
-    assert!(
-        lost.iter().any(|key| key.as_str() == "energy: gpu_lost"),
-        "{:?}",
-        gpu.errors
-    );
     let [
         CounterBreak::Failed {
             from_ns,
@@ -129,17 +121,40 @@ fn a_lost_gpu_is_recorded_and_its_counter_not_bridged() {
     let bridging = |edge: &&lemctl::energy::CounterEdge| {
         edge.before_ns < *until_ns && edge.after_ns > *from_ns
     };
-    assert_eq!(gpu.readings.counter.iter().find(bridging), None);
-    assert!(
-        gpu.readings
-            .counter
-            .iter()
-            .any(|edge| edge.before_ns > *until_ns)
-    );
-    assert_eq!(
-        gpu.xid.iter().map(|event| event.xid).collect::<Vec<_>>(),
-        [79]
-    );
+    let edges = &gpu.readings.counter;
+    assert_eq!(edges.iter().find(bridging), None);
+    assert!(edges.iter().any(|edge| edge.after_ns < *from_ns));
+    assert!(edges.iter().any(|edge| edge.before_ns > *until_ns));
+}
+
+#[test]
+fn a_lost_gpu_is_recorded_with_its_xid() {
+    let subject = Subject::of(&scenario(
+        r#"{"gpus": [{"faults": {"lost": {"from_s": 2.5}, "xid": [{"code": 79, "when": {"from_s": 1.2}}]}}]}"#,
+    ));
+    let gpus = [subject.gpu.clone()];
+    let telemetry = Arc::clone(&subject.telemetry);
+    let sampler = Sampler::start(telemetry, &gpus, SamplerSettings::default()).unwrap();
+    sleep(Duration::from_secs(4));
+    let gpu = sampler.stop().gpus.remove(0);
+    let errors: Vec<&String> = gpu.errors.keys().collect();
+    for call in [
+        "energy",
+        "power_average",
+        "power_instant",
+        "power_samples",
+        "sm_clock",
+    ] {
+        let key = format!("{call}: gpu_lost");
+        assert!(gpu.errors.contains_key(&key), "{key}: {errors:?}");
+    }
+    assert!(matches!(
+        gpu.breaks.as_slice(),
+        [CounterBreak::Failed { until_ns: None, .. }]
+    ));
+    assert!(gpu.readings.counter.len() > 5);
+    let seen: Vec<u64> = gpu.xid.iter().map(|event| event.xid).collect();
+    assert_eq!(seen, [79]);
     assert_eq!(gpu.xid[0].gpu, subject.gpu);
 }
 
