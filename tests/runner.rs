@@ -12,6 +12,8 @@ mod stage;
 
 #[path = "runner/crash.rs"]
 mod crash;
+#[path = "runner/cycles.rs"]
+mod cycles;
 #[path = "runner/engine.rs"]
 mod engine;
 #[path = "runner/faults.rs"]

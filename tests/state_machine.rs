@@ -7,6 +7,9 @@ mod campaigns;
 #[path = "support/machine.rs"]
 mod machine;
 
+#[path = "state_machine/growth.rs"]
+mod growth;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -91,16 +94,59 @@ fn a_refused_config_is_not_tried_again() {
         (1, 2),
         "two later cycles are skipped"
     );
-    let skipped = shape(&state)
-        .into_iter()
-        .find_map(|(_, status, _)| match status {
-            RunStatus::Ended {
-                verdict: Verdict::Skipped { cause },
-                ..
-            } => Some(cause.code),
-            _ => None,
-        });
-    assert_eq!(skipped, Some(format!("same_as:{}", plan.runs[0].id)));
+    let skipped = skipped(&state);
+    assert_eq!(skipped.len(), 2);
+    for cause in skipped {
+        assert_eq!(cause.code, format!("same_as:{}", plan.runs[0].id));
+        assert_eq!(cause.origin(), "bad_parameter", "what it goes back to");
+    }
+}
+
+/// Causes of the skipped runs.
+fn skipped(state: &State) -> Vec<Cause> {
+    let runs = shape(state).into_iter();
+    runs.filter_map(|(_, status, _)| match status {
+        RunStatus::Ended {
+            verdict: Verdict::Skipped { cause },
+            ..
+        } => Some(cause),
+        _ => None,
+    })
+    .collect()
+}
+
+/// However often a cause is passed on, the code that all began with stays: a retry finds the runs by it.
+#[test]
+fn a_refused_load_names_its_code_in_every_run_it_takes_along() {
+    let plan = plan("interleaved", 3, false);
+    let mut state = State::new(plan.clone());
+    state.apply(&created(&plan)).unwrap();
+    state.apply(&session(1)).unwrap();
+    let mut first = true;
+    let mut world = World::default();
+    for _ in 0..1000 {
+        let decision = decide(&mut state);
+        let fails = first && matches!(decision, Decision::Step(Step::LoadEngine { .. }));
+        first &= !fails;
+        let events = act(&state, &mut world, &decision, &mut || u8::from(fails));
+        let ended = events.last() == Some(&Event::SessionEnded {});
+        for event in &events {
+            state.apply(event).unwrap();
+        }
+        if ended {
+            break;
+        }
+    }
+    let key = |run: &lemctl::plan::Run| plan.loads[run.load].engine_key;
+    let of_key = plan
+        .runs
+        .iter()
+        .filter(|run| key(run) == key(&plan.runs[0]));
+    let skipped = skipped(&state);
+    assert_eq!(skipped.len(), of_key.count());
+    for cause in &skipped {
+        assert_eq!(cause.origin(), "bad_parameter", "{cause}");
+    }
 }
 
 /// Two rules stand between a refused load and its endless repetition: what is known of the engine key,
@@ -120,7 +166,7 @@ fn a_refused_load_is_started_once_in_a_session() {
                 assert_eq!((*run, cause.code.as_str()), (0, "needs:load-engine:0"));
                 return;
             }
-            Decision::Finished => panic!("{:?}", state.tally()),
+            Decision::Finished | Decision::AddCycle { .. } => panic!("{:?}", state.tally()),
         };
         for event in act(&state, &mut world, &decision, &mut || u8::from(refuse)) {
             state.apply(&event).unwrap();
@@ -182,6 +228,7 @@ fn an_illegal_event_is_refused_and_changes_nothing() {
         verdict,
         result,
         figures: BTreeMap::new(),
+        simulated: false,
     };
     let started = Event::AttemptStarted {
         run: run.clone(),

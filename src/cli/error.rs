@@ -65,6 +65,27 @@ pub enum CliError {
         /// What may have been meant, with its lead-in.
         near: String,
     },
+    /// No experiment of that id.
+    #[error("no experiment of campaign {campaign} has {wanted} in its id{near}")]
+    #[diagnostic(code(cli::no_experiment), help("lemctl results list {campaign}"))]
+    NoExperiment {
+        /// The campaign.
+        campaign: String,
+        /// What was asked for.
+        wanted: String,
+        /// What may have been meant, with its lead-in.
+        near: String,
+    },
+    /// No such attempt.
+    #[error("no such attempt: {what}")]
+    #[diagnostic(
+        code(cli::no_attempt),
+        help("leave --attempt out for the one that stands; lemctl campaign why RUN lists all")
+    )]
+    NoAttempt {
+        /// What there is.
+        what: String,
+    },
     /// A large campaign was not confirmed.
     #[error(
         "{experiments} experiments and {runs} runs are more than 100 experiments: not begun without a yes"
@@ -150,6 +171,8 @@ impl Fault for CliError {
             | Self::Unreadable { .. }
             | Self::NoCampaign { .. }
             | Self::NoRun { .. }
+            | Self::NoExperiment { .. }
+            | Self::NoAttempt { .. }
             | Self::NotConfirmed { .. } => Exit::Usage,
             Self::NothingToRun { .. } => Exit::CampaignInvalid,
             Self::Unfinished { .. }

@@ -13,6 +13,7 @@ mod init;
 mod manifest;
 mod nvml;
 mod output;
+mod results;
 mod root;
 mod session;
 mod target;
@@ -67,6 +68,9 @@ enum Command {
     /// Look at sealed campaigns.
     #[command(subcommand)]
     Manifest(manifest::Command),
+    /// Look at results, run by run, and judge them by the rules.
+    #[command(subcommand)]
+    Results(results::Command),
     /// Look at the GPUs and their power sensors.
     #[command(subcommand)]
     Gpu(gpu::Command),
@@ -126,6 +130,7 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Images(command) => images::run(command, &Root::find(root)?).await,
             Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
+            Command::Results(command) => results::run(command, &Root::find(root)?),
             Command::Gpu(command) => gpu::run(&command, &Root::find(root)?),
             Command::Completions(arguments) => Ok(completions::run(&arguments)),
             Command::Man => completions::man(),

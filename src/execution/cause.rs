@@ -24,6 +24,10 @@ pub struct Cause {
     pub blame: Blame,
     /// Stable code in snake_case.
     pub code: String,
+    /// The code that it goes back to, where this cause only repeats that of another run or step: `code` then
+    /// names the other, and this one can be chosen by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// One sentence with the values involved.
     pub message: String,
     /// What the user can do.
@@ -38,6 +42,7 @@ impl Cause {
         Self {
             blame,
             code: bounded(code),
+            origin: None,
             message: bounded(&message.into()),
             hint: None,
         }
@@ -48,6 +53,12 @@ impl Cause {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         self.blame == Blame::Environment && OUTAGES.contains(&self.code.as_str())
+    }
+
+    /// The code of the failure that all began with: its own, unless it repeats another's.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.origin.as_deref().unwrap_or(&self.code)
     }
 
     /// The same with a hint.

@@ -1,8 +1,10 @@
 //! What comes next: from the plan and what has happened, the one thing to do now.
 
+use super::enough::wants_cycle;
 use super::state::Container;
 use super::{Blame, Cause, FOREIGN_PROCESS, State};
 use crate::plan::{BaselineState, Step};
+use crate::units::Digest;
 
 /// The next thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,15 @@ pub enum Decision {
         /// Why.
         cause: Cause,
     },
+    /// Let the plan grow by this cycle: nothing is due, and an interval is wider than its target.
+    AddCycle {
+        /// The cycle.
+        cycle: u32,
+        /// Hash of the grown plan.
+        plan_hash: Digest,
+        /// Which interval, in one sentence.
+        reason: String,
+    },
     /// Nothing is left to do in this session, and nothing is left standing.
     Finished,
 }
@@ -24,14 +35,22 @@ pub enum Decision {
 ///
 /// The next due run along the order decides: the first condition on its way that does not hold comes
 /// next; if a step on its way has failed for good it is skipped. A container whose backend has no due
-/// run left is stopped. When the session must end, or nothing is due, everything is taken down.
+/// run left is stopped. When nothing is due, `cycles: auto` may want one more cycle, for which everything is left
+/// standing. When it does not, or the session must end, everything is taken down.
 #[must_use]
 pub fn decide(state: &mut State) -> Decision {
     if state.breaker.is_some() || state.stopping.is_some() {
         return take_down(state);
     }
     let Some(run) = state.next_due() else {
-        return take_down(state);
+        return match wants_cycle(state) {
+            Some(reason) => Decision::AddCycle {
+                cycle: state.plan().cycles() + 1,
+                plan_hash: state.plan().grown().hash(),
+                reason,
+            },
+            None => take_down(state),
+        };
     };
     if let Some(spent) = spent_backend(state) {
         return stop(state, &spent);
@@ -63,6 +82,7 @@ fn same_as(earlier: &str, cause: &Cause) -> Cause {
     Cause {
         blame: cause.blame,
         code: format!("same_as:{earlier}"),
+        origin: Some(cause.origin().to_owned()),
         message: format!("{earlier} failed because of its config: {}", cause.message),
         hint: cause.hint.clone(),
     }
@@ -72,6 +92,7 @@ fn depends_on(step: &str, cause: &Cause) -> Cause {
     Cause {
         blame: cause.blame,
         code: format!("needs:{step}"),
+        origin: Some(cause.origin().to_owned()),
         message: format!("{step} failed: {}", cause.message),
         hint: cause.hint.clone(),
     }

@@ -90,6 +90,9 @@ pub enum Event {
         /// Headline figures.
         #[serde(default, skip_serializing_if = "Figures::is_empty")]
         figures: Figures,
+        /// Whether its GPUs were simulated: such results are never compared with real ones.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        simulated: bool,
     },
     /// It was cut short by the user; the run is due again.
     AttemptInterrupted {
@@ -118,6 +121,15 @@ pub enum Event {
     RunsReopened {
         /// The runs.
         runs: Vec<String>,
+    },
+    /// `cycles: auto`: nothing was due, an interval was wider than its target, and the plan grew by a cycle.
+    CycleAdded {
+        /// The cycle: one more than the plan had.
+        cycle: u32,
+        /// Hash of all run ids of the grown plan in order: a lemctl that grows it otherwise is found by it.
+        plan_hash: Digest,
+        /// Which interval was too wide, in one sentence with its values.
+        reason: String,
     },
     /// Too many environment failures in a row: nothing more is started in this session.
     BreakerOpened {
@@ -150,13 +162,13 @@ pub struct Fingerprint {
     pub file_sha256: Digest,
     /// The campaign hash: experiments, cycles, order, gaps, rules.
     pub campaign_hash: Digest,
-    /// Hash of the plan's run ids in order: a lemctl that plans otherwise is found by it.
+    /// Hash of the plan's run ids in order, as it began: a lemctl that plans otherwise is found by it.
     pub plan_hash: Digest,
     /// SHA-256 of each catalogue used, by backend.
     pub catalogues: BTreeMap<String, Digest>,
     /// SHA-256 of each prompt file, by its path in the campaign file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prompts: BTreeMap<String, Digest>,
-    /// Runs in the plan.
+    /// Runs in the plan, as it began.
     pub runs: u32,
 }

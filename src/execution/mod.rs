@@ -6,6 +6,7 @@
 
 mod cause;
 mod decide;
+mod enough;
 mod event;
 mod notice;
 mod state;
@@ -15,5 +16,5 @@ pub use cause::{Blame, Cause, FOREIGN_PROCESS};
 pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};
-pub use state::{IllegalEvent, Retired, RunStatus, State, Tally};
+pub use state::{IllegalEvent, Made, Retired, RunStatus, State, Tally};
 pub use verdict::{Attempt, Figures, Reason, ResultFile, Verdict};

@@ -3,21 +3,29 @@
 //! Sealing reads the state that the journal gave and the files it cites; verifying needs the files
 //! alone. Neither knows how anything was run.
 
+mod cycles;
 mod energy_note;
+mod finding;
 mod run_result;
 mod seal;
 mod sums;
 mod types;
+mod validate;
 mod verify;
 
+pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
+pub use finding::{Finding, FindingKind, Verification};
 pub use run_result::{
     BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
     RunResult, Split, WarmupNote, changes,
 };
 pub use seal::{SealError, check_result, seal, write_sums};
-pub use types::{CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, RunEntry, SUMS_FILE};
-pub use verify::{Finding, FindingKind, Verification, verify};
+pub use types::{
+    CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, MeasuredOn, RunEntry, SUMS_FILE,
+};
+pub use validate::{RunRules, Validation, validate};
+pub use verify::verify;
 
 /// Name of a result's file in its attempt's folder.
 pub const RESULT_FILE: &str = "result.json";

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 
 use super::READINGS_FILE;
+use super::cycles::over_cycles;
 use super::run_result::RunResult;
 use super::sums;
 use super::types::{
@@ -15,10 +16,9 @@ use super::types::{
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::diagnostics::{Exit, Fault};
-use crate::energy::Summary;
-use crate::execution::{Event, ResultFile, RunStatus, State, Verdict};
+use crate::execution::{Event, ResultFile, RunStatus, State};
 use crate::journal::{Journal, JournalError};
-use crate::store::{Folders, StoreError, read_bounded, sync_folder, write_durable};
+use crate::store::{Folders, StoreError, read_bounded, read_regular, sync_folder, write_durable};
 use crate::units::Digest;
 
 /// Largest file that is read for sealing or verifying, in bytes.
@@ -170,7 +170,7 @@ pub fn check_result(
     if !camino::Utf8Path::new(&cited.path).components().all(plain) {
         return Err(altered());
     }
-    let bytes = read_bounded(&path, MAX_FILE_BYTES)?;
+    let bytes = read_regular(&path, MAX_FILE_BYTES)?;
     if Digest::of(&bytes) != cited.sha256 {
         return Err(altered());
     }
@@ -188,7 +188,7 @@ pub fn check_result(
         }
         let relative = format!("{folder}/{name}");
         let path = folders.results().join(&relative);
-        if Digest::of(&read_bounded(&path, MAX_FILE_BYTES)?) != file.sha256 {
+        if Digest::of(&read_regular(&path, MAX_FILE_BYTES)?) != file.sha256 {
             return Err(SealError::Altered { path });
         }
         files.push((relative, file.sha256));
@@ -214,7 +214,8 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
     let experiments = plan
         .experiments
         .iter()
-        .map(|experiment| ExperimentEntry {
+        .zip(over_cycles(state, &campaign.rules))
+        .map(|(experiment, cycles)| ExperimentEntry {
             id: experiment.id.clone(),
             hash: experiment.hash,
             config: experiment.canonical(),
@@ -223,7 +224,8 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
                 .iter()
                 .map(|point| campaign.settings(*point))
                 .collect(),
-            figures: over_cycles(&runs, &experiment.id),
+            cycles: Some(cycles),
+            figures: BTreeMap::new(),
         })
         .collect();
     Ok(Manifest {
@@ -272,21 +274,7 @@ fn run_entry(state: &State, run: usize) -> Option<RunEntry> {
         attempts: state.history(run).collect(),
         verdict: verdict.clone(),
         result: result.clone(),
+        measured_on: state.made(run).map(Into::into),
         figures: figures.clone(),
     })
-}
-
-/// Headline figures of an experiment's accepted runs over the cycles.
-fn over_cycles(runs: &[RunEntry], experiment: &str) -> BTreeMap<String, Summary> {
-    let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    let accepted = runs
-        .iter()
-        .filter(|run| run.experiment == experiment && run.verdict == Verdict::Accepted);
-    for (name, value) in accepted.flat_map(|run| &run.figures) {
-        samples.entry(name).or_default().push(*value);
-    }
-    samples
-        .into_iter()
-        .filter_map(|(name, sample)| Some((name.to_owned(), Summary::of(&sample)?)))
-        .collect()
 }

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::cycles::ExperimentCycles;
 use crate::energy::Summary;
-use crate::execution::{Attempt, Figures, ResultFile, Retired, Tally, Verdict};
+use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Verdict};
 use crate::journal::Head;
 use crate::units::Digest;
 
@@ -15,8 +16,9 @@ use crate::units::Digest;
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// Name of the list of hashes beside it.
 pub const SUMS_FILE: &str = "SHA256SUMS";
-/// Version of the manifest's layout.
-pub const MANIFEST_SCHEMA_VERSION: u32 = 1;
+/// Version of the manifest's layout that is written. Version 1 is still read: it had mean and deviation over the
+/// cycles in `figures`, and no `cycles` and no `measured_on`.
+pub const MANIFEST_SCHEMA_VERSION: u32 = 2;
 
 /// A sealed campaign.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +68,7 @@ pub struct CampaignNote {
     pub file: String,
     /// SHA-256 of that text.
     pub file_sha256: Digest,
-    /// Hash of the run ids in order.
+    /// Hash of the run ids in order, as the campaign began: cycles that were added are in the journal.
     pub plan_hash: Digest,
     /// SHA-256 of the catalogues, by backend.
     pub catalogues: BTreeMap<String, Digest>,
@@ -86,8 +88,52 @@ pub struct ExperimentEntry {
     pub config: Value,
     /// Grid points that are this experiment too, by what their axes set.
     pub aliases: Vec<BTreeMap<String, Value>>,
-    /// Its accepted runs' headline figures over the cycles.
+    /// Its accepted runs over the cycles; null in version 1.
+    #[serde(default)]
+    pub cycles: Option<ExperimentCycles>,
+    /// Version 1 only: its accepted runs' headline figures over the cycles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, Summary>,
+}
+
+impl ExperimentEntry {
+    /// Size, mean and deviation of a headline figure over the accepted runs.
+    #[must_use]
+    pub fn summary(&self, figure: &str) -> Option<Summary> {
+        match &self.cycles {
+            Some(cycles) => cycles.figures.get(figure).map(|figure| Summary {
+                n: figure.n,
+                mean: figure.mean,
+                sd: figure.sd,
+            }),
+            None => self.figures.get(figure).copied(),
+        }
+    }
+}
+
+/// Under which conditions a result was made: what tells whether results may be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredOn {
+    /// The session.
+    pub session: u32,
+    /// Which load of an engine since the campaign began, from 1: runs of one number shared it.
+    pub engine_load: u32,
+    /// UUIDs of the session's GPUs.
+    pub gpus: Vec<String>,
+    /// Whether they were simulated: such results are never compared with real ones.
+    pub simulated: bool,
+}
+
+impl From<&Made> for MeasuredOn {
+    fn from(made: &Made) -> Self {
+        Self {
+            session: made.session,
+            engine_load: made.engine_load,
+            gpus: made.gpus.to_vec(),
+            simulated: made.simulated,
+        }
+    }
 }
 
 /// A run in the manifest.
@@ -108,6 +154,9 @@ pub struct RunEntry {
     pub verdict: Verdict,
     /// The result that stands.
     pub result: Option<ResultFile>,
+    /// Under which conditions it was made; null without a result, and in version 1.
+    #[serde(default)]
+    pub measured_on: Option<MeasuredOn>,
     /// Its headline figures.
     pub figures: Figures,
 }

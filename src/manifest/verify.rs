@@ -4,51 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use serde::Serialize;
 
+use super::finding::{Finding, FindingKind, RESTORE, Verification, later_version};
 use super::seal::{MAX_FILE_BYTES, SealError, check_result};
 use super::sums;
-use super::types::{MANIFEST_FILE, Manifest, SUMS_FILE};
+use super::types::{MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, SUMS_FILE};
 use crate::execution::{Event, ResultFile};
 use crate::journal::{Head, replay};
 use crate::store::{Folders, StoreError, read_bounded};
 use crate::units::Digest;
-
-/// What is wrong with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingKind {
-    /// It is not there.
-    Absent,
-    /// It is not what was sealed.
-    Altered,
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How.
-    pub kind: FindingKind,
-    /// Path below the project root.
-    pub path: String,
-    /// What was found.
-    pub what: String,
-}
-
-/// What a verification found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verification {
-    /// Name of the campaign.
-    pub campaign: String,
-    /// Its id.
-    pub id: String,
-    /// SHA-256 of the manifest as it is, if it is there.
-    pub manifest_sha256: Option<Digest>,
-    /// Files that were checked.
-    pub checked: usize,
-    /// What is wrong; empty when all holds.
-    pub findings: Vec<Finding>,
-}
 
 /// Verifies a sealed campaign. Every file is looked at, whatever was found before.
 #[must_use]
@@ -60,6 +24,13 @@ pub fn verify(folders: &Folders) -> Verification {
     };
     let manifest = check.manifest();
     let journal = check.journal();
+    if manifest.is_none()
+        && journal
+            .as_ref()
+            .is_some_and(|journal| journal.last.is_none())
+    {
+        check.never_sealed();
+    }
     if let (Some((manifest, sha256)), Some(journal)) = (&manifest, &journal) {
         check.seal(manifest, *sha256, journal);
     }
@@ -92,7 +63,33 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// A file that only a copy can bring back.
     fn found(&mut self, kind: FindingKind, path: &Utf8Path, what: impl Into<String>) {
+        self.fixable(kind, path, what, RESTORE.to_owned());
+    }
+
+    fn resume(&self) -> String {
+        format!("lemctl campaign resume {}", self.folders.id)
+    }
+
+    /// Nothing was lost: there is no seal yet.
+    fn never_sealed(&mut self) {
+        let fix = format!(
+            "the campaign is not sealed yet; finish it: {}",
+            self.resume()
+        );
+        for finding in &mut self.findings {
+            finding.fix.clone_from(&fix);
+        }
+    }
+
+    fn fixable(
+        &mut self,
+        kind: FindingKind,
+        path: &Utf8Path,
+        what: impl Into<String>,
+        fix: String,
+    ) {
         let path = path
             .strip_prefix(&self.folders.root)
             .unwrap_or(path)
@@ -101,6 +98,7 @@ impl Check<'_> {
             kind,
             path,
             what: what.into(),
+            fix,
         };
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
@@ -114,7 +112,20 @@ impl Check<'_> {
         } else {
             FindingKind::Altered
         };
-        self.found(kind, &error.path, error.source.to_string());
+        let fix = match error.source.kind() {
+            std::io::ErrorKind::PermissionDenied => "let this user read it".to_owned(),
+            _ => RESTORE.to_owned(),
+        };
+        self.fixable(kind, &error.path, error.source.to_string(), fix);
+    }
+
+    /// A result or record: it can be measured again.
+    fn result(&mut self, path: &Utf8Path, kind: FindingKind, what: String) {
+        let fix = format!(
+            "{RESTORE}, or measure its run again: {} --retry lost",
+            self.resume()
+        );
+        self.fixable(kind, path, what, fix);
     }
 
     fn read(&mut self, path: &Utf8Path) -> Option<Vec<u8>> {
@@ -130,11 +141,14 @@ impl Check<'_> {
         match serde_json::from_slice(&bytes) {
             Ok(manifest) => Some((manifest, Digest::of(&bytes))),
             Err(error) => {
-                self.found(
-                    FindingKind::Altered,
-                    &path,
-                    format!("not a manifest: {error}"),
-                );
+                let what = format!("not a manifest: {error}");
+                let fix = match later_version(&bytes) {
+                    Some(version) => format!(
+                        "its layout is version {version}, this lemctl reads up to {MANIFEST_SCHEMA_VERSION}: use the lemctl that sealed it"
+                    ),
+                    None => RESTORE.to_owned(),
+                };
+                self.fixable(FindingKind::Altered, &path, what, fix);
                 None
             }
         }
@@ -206,10 +220,11 @@ impl Check<'_> {
             }
             Some(_) if journal.after > 0 => {
                 let what = format!(
-                    "{} events follow the seal: the campaign was reopened, and `lemctl campaign resume` seals it again",
+                    "{} events follow the seal: the campaign was reopened",
                     journal.after
                 );
-                self.found(FindingKind::Altered, &journal_path, what);
+                let fix = format!("finish it, which seals it again: {}", self.resume());
+                self.fixable(FindingKind::Altered, &journal_path, what, fix);
             }
             Some(_) => {}
         }
@@ -270,13 +285,16 @@ impl Check<'_> {
                     files.extend(named);
                 }
                 Err(SealError::Altered { path }) => {
-                    self.found(
-                        FindingKind::Altered,
-                        &path,
-                        "its SHA-256 is not the sealed one",
-                    );
+                    let what = "its SHA-256 is not the sealed one".to_owned();
+                    self.result(&path, FindingKind::Altered, what);
                 }
-                Err(SealError::Store(error)) => self.unreadable(&error),
+                Err(SealError::Store(error)) => match error.source.kind() {
+                    std::io::ErrorKind::PermissionDenied => self.unreadable(&error),
+                    std::io::ErrorKind::NotFound => {
+                        self.result(&error.path, FindingKind::Absent, error.source.to_string());
+                    }
+                    _ => self.result(&error.path, FindingKind::Altered, error.source.to_string()),
+                },
                 // check_result gives no other error.
                 Err(_) => {}
             }
@@ -306,6 +324,12 @@ impl Check<'_> {
     /// Every line of SHA256SUMS must be the one that belongs there.
     fn sums(&mut self, manifest: Digest, mut files: BTreeMap<String, Digest>) {
         let path = self.folders.manifests().join(SUMS_FILE);
+        if !path.exists() {
+            self.checked += 1;
+            let fix = format!("have it written again: {}", self.resume());
+            self.fixable(FindingKind::Absent, &path, "no such file", fix);
+            return;
+        }
         let Some(bytes) = self.read(&path) else {
             return;
         };

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::{BaselineState, Edge, Slot, Step, order};
-use crate::campaign::{BaselinePolicy, Campaign, Experiment, Structure};
+use super::order::order_grown;
+use super::{BaselineState, Edge, Slot, Step};
+use crate::campaign::{BaselinePolicy, Campaign, ExecutionPolicy, Experiment, Structure};
 use crate::units::Digest;
 
 /// One run of the plan.
@@ -51,13 +52,58 @@ pub struct Plan {
     pub backends: Vec<String>,
     /// The DAG. Node indices are a topological order: the order of execution when nothing fails.
     pub graph: DiGraph<Step, Edge>,
+    /// Cycles in it.
+    cycles: u32,
+    /// Cycles and runs that it began with, before any was added.
+    begun: (u32, usize),
+    pacing: Pacing,
+}
+
+/// What of a campaign decides its plan, beside the experiments: kept, so that a plan can grow.
+#[derive(Debug, Clone)]
+struct Pacing {
+    execution: ExecutionPolicy,
+    baseline: BaselinePolicy,
 }
 
 impl Plan {
     /// Plans `experiments` under the campaign's execution policy.
     #[must_use]
     pub fn new(campaign: &Campaign, experiments: Vec<Experiment>) -> Self {
-        let policy = &campaign.execution;
+        let pacing = Pacing {
+            execution: campaign.execution.clone(),
+            baseline: campaign.baseline,
+        };
+        let cycles = campaign.execution.cycles.initial();
+        Self::build(pacing, experiments, cycles, cycles)
+    }
+
+    /// The same plan with one cycle more at its end. What was planned before stays as it was: runs, loads
+    /// and backends keep their places.
+    #[must_use]
+    pub fn grown(&self) -> Self {
+        Self::build(
+            self.pacing.clone(),
+            self.experiments.clone(),
+            self.begun.0,
+            self.cycles + 1,
+        )
+    }
+
+    /// The same plan grown to `cycles`, or to the most that the campaign allows; itself if it has as many.
+    #[must_use]
+    pub fn grown_to(&self, cycles: u32) -> Self {
+        let cycles = cycles.min(self.most_cycles()).max(self.cycles);
+        Self::build(
+            self.pacing.clone(),
+            self.experiments.clone(),
+            self.begun.0,
+            cycles,
+        )
+    }
+
+    fn build(pacing: Pacing, experiments: Vec<Experiment>, begun: u32, cycles: u32) -> Self {
+        let policy = &pacing.execution;
         let mut numbers: HashMap<Digest, usize> = HashMap::new();
         let keys: Vec<usize> = experiments
             .iter()
@@ -66,13 +112,8 @@ impl Plan {
                 *numbers.entry(experiment.engine_key).or_insert(next)
             })
             .collect();
-        let slots = order(
-            &keys,
-            policy.cycles.initial(),
-            policy.structure,
-            policy.seed,
-        );
-        let mut draft = Draft::new(campaign, &experiments, &slots);
+        let slots = order_grown(&keys, (begun, cycles), policy.structure, policy.seed);
+        let mut draft = Draft::new(&pacing, begun, &experiments, &slots);
         for (index, slot) in slots.iter().enumerate() {
             draft.add(index, *slot);
         }
@@ -83,13 +124,36 @@ impl Plan {
             graph,
             ..
         } = draft;
+        let begun = (begun, experiments.len() * begun as usize);
         Self {
             experiments,
             runs,
             loads,
             backends,
             graph,
+            cycles,
+            begun,
+            pacing,
         }
+    }
+
+    /// Cycles in it.
+    #[must_use]
+    pub fn cycles(&self) -> u32 {
+        self.cycles
+    }
+
+    /// Cycles that it can come to.
+    #[must_use]
+    pub fn most_cycles(&self) -> u32 {
+        let execution = &self.pacing.execution;
+        execution.cycles.most(&execution.auto_cycles)
+    }
+
+    /// How the campaign file wants it executed.
+    #[must_use]
+    pub fn execution(&self) -> &ExecutionPolicy {
+        &self.pacing.execution
     }
 
     /// The step's id: stable within a plan, used by the journal.
@@ -117,11 +181,23 @@ impl Plan {
         }
     }
 
-    /// Hash of the runs' ids in order.
+    /// Hash of the runs' ids in order, added cycles included.
     #[must_use]
     pub fn hash(&self) -> Digest {
-        let ids: Vec<&str> = self.runs.iter().map(|run| run.id.as_str()).collect();
-        Digest::of(ids.join("\n").as_bytes())
+        hash_of(&self.runs)
+    }
+
+    /// The runs that it began with: those of added cycles left out.
+    #[must_use]
+    pub fn begun(&self) -> &[Run] {
+        &self.runs[..self.begun.1]
+    }
+
+    /// Hash of the ids of the runs that it began with. It is what a fingerprint holds: cycles that are added
+    /// later are events, each with the hash of the plan that it makes.
+    #[must_use]
+    pub fn begun_hash(&self) -> Digest {
+        hash_of(self.begun())
     }
 
     /// The experiment of a run.
@@ -131,9 +207,16 @@ impl Plan {
     }
 }
 
+fn hash_of(runs: &[Run]) -> Digest {
+    let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
+    Digest::of(ids.join("\n").as_bytes())
+}
+
 /// The growing plan.
 struct Draft<'a> {
-    campaign: &'a Campaign,
+    pacing: &'a Pacing,
+    /// Cycles that the order began with.
+    begun: u32,
     experiments: &'a [Experiment],
     last_use: HashMap<&'a str, usize>,
     graph: DiGraph<Step, Edge>,
@@ -150,14 +233,15 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(campaign: &'a Campaign, experiments: &'a [Experiment], slots: &[Slot]) -> Self {
+    fn new(pacing: &'a Pacing, begun: u32, experiments: &'a [Experiment], slots: &[Slot]) -> Self {
         let last_use = slots
             .iter()
             .enumerate()
             .map(|(index, slot)| (experiments[slot.experiment].backend.as_str(), index))
             .collect();
         Self {
-            campaign,
+            pacing,
+            begun,
             experiments,
             last_use,
             graph: DiGraph::new(),
@@ -188,7 +272,7 @@ impl<'a> Draft<'a> {
         let experiments = self.experiments;
         let experiment = &experiments[slot.experiment];
         let fits = self.open
-            && !self.campaign.execution.force_cold_start
+            && !self.pacing.execution.force_cold_start
             && self.loads.last().is_some_and(|load| {
                 load.engine_key == experiment.engine_key && load.backend == experiment.backend
             });
@@ -222,15 +306,16 @@ impl<'a> Draft<'a> {
     }
 
     /// The longer of the gaps whose boundary lies between the two runs. With `grouped` the cycles of
-    /// one experiment follow each other, so a change of experiment is not the end of a cycle.
+    /// one experiment follow each other, so a change of experiment is not the end of a cycle; cycles that
+    /// were added are passes over all experiments whatever the structure.
     fn gap(&self, slot: Slot) -> f64 {
         let Some(previous) = self.previous else {
             return 0.0;
         };
-        let policy = &self.campaign.execution;
+        let policy = &self.pacing.execution;
         let config = previous.experiment != slot.experiment;
-        let cycle =
-            previous.cycle != slot.cycle && !(config && policy.structure == Structure::Grouped);
+        let side_by_side = policy.structure == Structure::Grouped && slot.cycle <= self.begun;
+        let cycle = previous.cycle != slot.cycle && !(config && side_by_side);
         let config_gap = if config {
             policy.config_gap_seconds
         } else {
@@ -264,14 +349,14 @@ impl<'a> Draft<'a> {
             },
             &[start],
         );
-        if self.campaign.baseline != BaselinePolicy::Off {
+        if self.pacing.baseline != BaselinePolicy::Off {
             let step = Step::Baseline {
                 backend: backend.clone(),
                 state: BaselineState::Bare,
                 load: None,
             };
             let baseline = self.node(step, &[ready]);
-            if self.campaign.baseline == BaselinePolicy::Required {
+            if self.pacing.baseline == BaselinePolicy::Required {
                 ready = baseline;
             }
         }
@@ -290,14 +375,14 @@ impl<'a> Draft<'a> {
             &[ready],
         );
         self.gate = vec![node];
-        if self.campaign.baseline != BaselinePolicy::Off {
+        if self.pacing.baseline != BaselinePolicy::Off {
             let step = Step::Baseline {
                 backend: backend.clone(),
                 state: BaselineState::Resident,
                 load: Some(load),
             };
             let baseline = self.node(step, &[node]);
-            if self.campaign.baseline == BaselinePolicy::Required {
+            if self.pacing.baseline == BaselinePolicy::Required {
                 self.gate.push(baseline);
             }
         }

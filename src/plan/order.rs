@@ -63,6 +63,28 @@ pub fn order(keys: &[usize], cycles: u32, structure: Structure, seed: u64) -> Ve
     }
 }
 
+/// The order of a campaign that began with `begun` cycles and has `cycles` by now. It begins with the order of
+/// `begun` cycles; each cycle that was added is one more pass over all experiments, in the order that its
+/// structure gives it (with grouped: experiments of one key together).
+#[must_use]
+pub fn order_grown(
+    keys: &[usize],
+    (begun, cycles): (u32, u32),
+    structure: Structure,
+    seed: u64,
+) -> Vec<Slot> {
+    if structure != Structure::Grouped {
+        return order(keys, cycles.max(begun), structure, seed);
+    }
+    let mut slots = order(keys, begun, structure, seed);
+    let pass = order(keys, 1, structure, seed);
+    slots.extend((begun + 1..=cycles).flat_map(|cycle| {
+        let of = move |slot: &Slot| Slot { cycle, ..*slot };
+        pass.iter().map(of)
+    }));
+    slots
+}
+
 /// Row `row` of a Williams square over `labels`: the zig-zag 0, 1, n−1, 2, n−2, … shifted by the row;
 /// for odd n every second block of n rows runs backwards, which balances the neighbours.
 fn williams_row(labels: &[usize], row: u32) -> Vec<usize> {
@@ -171,6 +193,21 @@ mod tests {
                 seen.sort_unstable();
                 let want: Vec<_> = (0..keys.len()).flat_map(|e| (1..=cycles).map(move |c| (e, c))).collect();
                 prop_assert_eq!(seen, want);
+            }
+        }
+
+        /// Whatever was measured keeps its place when cycles are added, and an added cycle is whole.
+        #[test]
+        fn an_order_grows_at_its_end(keys in prop::collection::vec(0usize..4, 0..12), begun in 1u32..5, more in 0u32..5, seed: u64) {
+            for structure in ALL {
+                let before = order_grown(&keys, (begun, begun + more), structure, seed);
+                let after = order_grown(&keys, (begun, begun + more + 1), structure, seed);
+                prop_assert_eq!(&order_grown(&keys, (begun, begun), structure, seed), &order(&keys, begun, structure, seed));
+                prop_assert_eq!(&after[..before.len()], &before[..]);
+                let mut added: Vec<_> = after[before.len()..].iter().map(|slot| (slot.experiment, slot.cycle)).collect();
+                added.sort_unstable();
+                let want: Vec<_> = (0..keys.len()).map(|experiment| (experiment, begun + more + 1)).collect();
+                prop_assert_eq!(added, want);
             }
         }
     }

@@ -70,6 +70,7 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             reason,
         } => format!("attempt {attempt} at {run} counts no more: {reason}"),
         Event::RunsReopened { runs } => format!("{} runs reopened", runs.len()),
+        Event::CycleAdded { cycle, reason, .. } => format!("cycle {cycle} added: {reason}"),
         Event::BreakerOpened { cause } => {
             format!("stopping: too many environment failures, the last: {cause}")
         }

@@ -2,12 +2,22 @@
 //!
 //! Text in, text out: it prints nothing and runs nothing.
 
+mod experiments;
+mod figures;
 mod plan;
+mod results;
+mod results_show;
+mod results_validate;
 mod state;
 mod summary;
 mod table;
+mod tree;
 
+pub use experiments::{ExperimentLine, experiment_lines};
 pub use plan::{PlanView, plan_text, plan_view};
-pub use state::{StatusView, status_text, status_view, why};
+pub use results::{ResultLine, ResultsView, results_text};
+pub use results_show::{ExperimentView, experiment_text, run_text};
+pub use results_validate::validation_text;
+pub use state::{StatusView, standing, status_text, status_view, why, why_not};
 pub use summary::summary_text;
-pub use table::table;
+pub use table::{table, table_with};

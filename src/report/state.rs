@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::experiments::{ExperimentLine, experiment_lines, experiments_table};
 use super::table;
 use crate::execution::{RunStatus, State, Tally, Verdict};
+use crate::manifest::ExperimentCycles;
 
 /// What `campaign status --format json` prints.
 #[derive(Debug, Serialize)]
@@ -24,6 +26,8 @@ pub struct StatusView {
     pub tally: Tally,
     /// The runs in order.
     pub runs: Vec<RunLine>,
+    /// The experiments over their cycles so far.
+    pub experiments: Vec<ExperimentLine>,
 }
 
 /// A run.
@@ -44,24 +48,13 @@ pub struct RunLine {
 /// Gathers a state for printing. `live` says whether a lemctl holds the campaign now: only then a run
 /// is running.
 #[must_use]
-pub fn status_view(state: &State, live: bool) -> StatusView {
+pub fn status_view(state: &State, cycles: Vec<ExperimentCycles>, live: bool) -> StatusView {
     let plan = state.plan();
     let runs = (0..plan.runs.len()).map(|run| {
-        let (status, why, result) = match state.status(run) {
-            RunStatus::Due => ("due", None, None),
-            RunStatus::Running if live => ("running", None, None),
-            RunStatus::Running => (
-                "interrupted",
-                Some("its session ended without a word".to_owned()),
-                None,
-            ),
-            RunStatus::Ended {
-                verdict, result, ..
-            } => (
-                verdict.word(),
-                reason(verdict),
-                result.as_ref().map(|file| file.path.clone()),
-            ),
+        let (status, why) = standing(state, run, live);
+        let result = match state.status(run) {
+            RunStatus::Ended { result, .. } => result.as_ref().map(|file| file.path.clone()),
+            RunStatus::Due | RunStatus::Running => None,
         };
         RunLine {
             run: plan.runs[run].id.clone(),
@@ -84,6 +77,22 @@ pub fn status_view(state: &State, live: bool) -> StatusView {
         ended_in_order: !state.session_open(),
         tally: state.tally(),
         runs: runs.collect(),
+        experiments: experiment_lines(state, cycles),
+    }
+}
+
+/// Where a run stands in a word, and why it is not accepted, if it ended otherwise. `live` as for
+/// [`status_view`].
+#[must_use]
+pub fn standing(state: &State, run: usize, live: bool) -> (&'static str, Option<String>) {
+    match state.status(run) {
+        RunStatus::Due => ("due", None),
+        RunStatus::Running if live => ("running", None),
+        RunStatus::Running => (
+            "interrupted",
+            Some("its session ended without a word".to_owned()),
+        ),
+        RunStatus::Ended { verdict, .. } => (verdict.word(), why_not(verdict)),
     }
 }
 
@@ -123,10 +132,15 @@ pub fn status_text(view: &StatusView) -> String {
         rows.collect(),
         usize::MAX,
     ));
+    if let Some(table) = experiments_table(&view.experiments) {
+        let _ = write!(out, "\n\n{table}");
+    }
     out
 }
 
-fn reason(verdict: &Verdict) -> Option<String> {
+/// Why a verdict is not acceptance.
+#[must_use]
+pub fn why_not(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Accepted => None,
         Verdict::Rejected { reasons } => {
@@ -154,7 +168,7 @@ pub fn why(state: &State, run: usize, lost: Option<&str>) -> String {
             format!("stale: {lost}; the next resume measures it again")
         }
         (RunStatus::Ended { verdict, .. }, None) => {
-            let reason = reason(verdict)
+            let reason = why_not(verdict)
                 .map(|reason| format!(" ({reason})"))
                 .unwrap_or_default();
             format!(
@@ -175,7 +189,7 @@ pub fn why(state: &State, run: usize, lost: Option<&str>) -> String {
             let _ = writeln!(out, "  attempt {number}: interrupted, or still open");
             continue;
         };
-        let reason = reason(&verdict)
+        let reason = why_not(&verdict)
             .map(|reason| format!(": {reason}"))
             .unwrap_or_default();
         let _ = writeln!(out, "  attempt {number}: {}{reason}", verdict.word());

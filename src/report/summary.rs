@@ -1,45 +1,57 @@
 //! The table at the end of a campaign: one line an experiment, its figures over the cycles.
 
-use super::table;
+use super::figures::columns;
+use super::table_with;
 use crate::energy::Summary;
-use crate::manifest::Manifest;
+use crate::manifest::{ExperimentEntry, Manifest};
 
-/// Columns: heading, figure's name, decimals.
-const COLUMNS: [(&str, &str, usize); 5] = [
-    ("tokens/s", "output_tokens_per_second", 1),
-    ("TTFT p50 ms", "ttft_ms_p50", 2),
-    ("TTFT p99 ms", "ttft_ms_p99", 2),
-    ("ITL p50 ms", "itl_ms_p50", 3),
-    ("ITL p99 ms", "itl_ms_p99", 3),
-];
-
-/// The table: mean ± sample standard deviation over the accepted cycles.
+/// The table: mean ± sample standard deviation over the accepted cycles, and what must be known of them.
 #[must_use]
 pub fn summary_text(manifest: &Manifest) -> String {
+    let entries = &manifest.experiments;
+    let columns = columns(|name| entries.iter().any(|entry| entry.summary(name).is_some()));
     let mut header = vec!["experiment", "runs"];
-    header.extend(COLUMNS.iter().map(|(heading, _, _)| *heading));
-    let rows = manifest.experiments.iter().map(|experiment| {
+    header.extend(columns.iter().map(|column| column.heading));
+    let flagged = entries.iter().any(|entry| !marks(entry).is_empty());
+    if flagged {
+        header.push("flags");
+    }
+    let rows = entries.iter().map(|experiment| {
         let of = manifest
             .runs
             .iter()
             .filter(|run| run.experiment == experiment.id)
             .count();
-        let accepted = experiment
-            .figures
-            .get(COLUMNS[0].1)
-            .map_or(0, |summary| summary.n);
+        let accepted = match &experiment.cycles {
+            Some(cycles) => cycles.accepted,
+            None => experiment
+                .summary("output_tokens_per_second")
+                .map_or(0, |summary| summary.n),
+        };
         let mut row = vec![experiment.id.clone(), format!("{accepted}/{of}")];
-        for (_, name, decimals) in COLUMNS {
-            row.push(
-                experiment
-                    .figures
-                    .get(name)
-                    .map_or_else(|| "-".to_owned(), |figure| cell(figure, decimals)),
-            );
+        row.extend(columns.iter().map(|column| {
+            let figure = experiment.summary(column.name);
+            figure.map_or_else(|| "-".to_owned(), |figure| cell(&figure, column.decimals))
+        }));
+        if flagged {
+            row.push(marks(experiment));
         }
         row
     });
-    table(&header, rows.collect(), 1)
+    table_with(&header, rows.collect(), 1..2 + columns.len())
+}
+
+fn marks(experiment: &ExperimentEntry) -> String {
+    let Some(cycles) = &experiment.cycles else {
+        return String::new();
+    };
+    let simulated = (cycles.simulated == Some(true)).then_some("SIMULATED");
+    let flags = cycles.flags.iter().map(String::as_str);
+    simulated
+        .into_iter()
+        .chain(flags)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn cell(figure: &Summary, decimals: usize) -> String {

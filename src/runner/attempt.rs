@@ -80,13 +80,14 @@ impl<E: ContainerEngine> Runner<E> {
             Ok(measured) => {
                 self.phase(run, Phase::Store);
                 let (leak, stranger) = (measured.leak.leak.clone(), measured.leak.stranger.clone());
-                let (verdict, result, figures) = self.store(run, attempt, measured)?;
+                let stored = self.store(run, attempt, measured)?;
                 self.record(Event::AttemptEnded {
                     run: id,
                     attempt,
-                    verdict,
-                    result: Some(result),
-                    figures,
+                    verdict: stored.verdict,
+                    result: Some(stored.file),
+                    figures: stored.headline,
+                    simulated: stored.simulated,
                 })?;
                 if let Some(leak) = leak {
                     self.make_anew(&backend, &leak).await?;
@@ -108,6 +109,7 @@ impl<E: ContainerEngine> Runner<E> {
                     verdict,
                     result: None,
                     figures,
+                    simulated: false,
                 })?;
                 if cause.blame == Blame::Environment && cause.code == "container_lost" {
                     self.drop_container(&backend, &cause.message).await?;

@@ -27,6 +27,10 @@ impl Changes {
     /// Compares a campaign on disk with an edited one.
     #[must_use]
     pub fn between(opened: &Opened, edited: &Planned) -> Self {
+        // Cycles that were added are taken over, so they are no change.
+        let mut edited = edited.clone();
+        edited.plan = edited.plan.grown_to(opened.planned.plan.cycles()).into();
+        let edited = &edited;
         let runs = |planned: &Planned| -> HashSet<(Digest, u32)> {
             let plan = &planned.plan;
             plan.runs

@@ -122,6 +122,7 @@ impl Opened {
     pub fn record(&mut self, event: &Event, clock: &dyn Clock) -> Result<(), RunnerError> {
         self.state.apply(event)?;
         self.journal.append(event, clock)?;
+        self.planned.plan = self.state.shared_plan();
         Ok(())
     }
 
@@ -134,6 +135,7 @@ impl Opened {
         keep_inputs(&self.folders, &planned)?;
         self.state = self.state.migrate(planned.plan.clone());
         self.planned = planned;
+        // `record` gives the plan with the cycles that were taken over.
         self.record(&Event::ChangesAccepted(fingerprint), clock)?;
         Ok(self)
     }
@@ -295,7 +297,7 @@ pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerE
     }
     let replayed = outcome?;
     refuse_short_tail(folders, &replayed)?;
-    let (planned, state) = current.ok_or_else(|| RunnerError::Conflict {
+    let (mut planned, state) = current.ok_or_else(|| RunnerError::Conflict {
         what: format!(
             "{} holds no event",
             folders.results().join(crate::journal::FILE)
@@ -305,6 +307,7 @@ pub fn replayed(folders: &Folders) -> Result<(Planned, State, Replayed), RunnerE
             folders.results()
         ),
     })?;
+    planned.plan = state.shared_plan();
     Ok((planned, state, replayed))
 }
 
@@ -342,10 +345,10 @@ pub fn fingerprint(planned: &Planned, campaign: &str, id: &str) -> Fingerprint {
         id: id.to_owned(),
         file_sha256: Digest::of(planned.campaign.text.as_bytes()),
         campaign_hash: planned.campaign.policy_digest(&planned.plan.experiments),
-        plan_hash: planned.plan.hash(),
+        plan_hash: planned.plan.begun_hash(),
         catalogues: hashes(&planned.catalogues),
         prompts: hashes(&planned.prompts),
-        runs: u32::try_from(planned.plan.runs.len()).unwrap_or(u32::MAX),
+        runs: u32::try_from(planned.plan.begun().len()).unwrap_or(u32::MAX),
     }
 }
 

@@ -194,6 +194,15 @@ impl<E: ContainerEngine> Runner<E> {
                     let run = self.opened.planned.plan.runs[run].id.clone();
                     self.record(Event::RunSkipped { run, cause })?;
                 }
+                Decision::AddCycle {
+                    cycle,
+                    plan_hash,
+                    reason,
+                } => self.record(Event::CycleAdded {
+                    cycle,
+                    plan_hash,
+                    reason,
+                })?,
                 Decision::Step(Step::Measure { run }) => self.measure(run).await?,
                 Decision::Step(step) => self.step(&step).await?,
             }

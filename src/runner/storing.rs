@@ -22,6 +22,14 @@ use crate::store::{Folders, StoreError, sync_folder, write_durable};
 use crate::telemetry::ReadCode;
 use crate::units::Digest;
 
+/// What the journal is told of a result on disk.
+pub(super) struct Stored {
+    pub(super) verdict: Verdict,
+    pub(super) file: ResultFile,
+    pub(super) headline: Figures,
+    pub(super) simulated: bool,
+}
+
 impl<E: ContainerEngine> Runner<E> {
     /// Writes record and result; both are on disk when this returns.
     pub(super) fn store(
@@ -29,7 +37,7 @@ impl<E: ContainerEngine> Runner<E> {
         run: usize,
         attempt: u32,
         measured: Measured,
-    ) -> Result<(Verdict, ResultFile, Figures), RunnerError> {
+    ) -> Result<Stored, RunnerError> {
         let id = self.opened.planned.plan.runs[run].id.clone();
         let results = self.opened.folders.results();
         let path = Folders::attempt(&id, attempt);
@@ -56,11 +64,15 @@ impl<E: ContainerEngine> Runner<E> {
         if let Some(loaded) = &mut self.engine {
             loaded.runs += 1;
         }
-        let file = ResultFile {
-            path: format!("{path}/{RESULT_FILE}"),
-            sha256: Digest::of(&text),
-        };
-        Ok((verdict, file, headline))
+        Ok(Stored {
+            verdict,
+            file: ResultFile {
+                path: format!("{path}/{RESULT_FILE}"),
+                sha256: Digest::of(&text),
+            },
+            headline,
+            simulated: result.simulated,
+        })
     }
 
     fn result(&self, run: usize, attempt: u32, measured: Measured) -> (RunResult, Option<Vec<u8>>) {

@@ -90,3 +90,21 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, StoreError> 
     }
     Ok(bytes)
 }
+
+/// The same for a file that somebody else may have put there: only a regular file is read, so that a link leads
+/// nowhere and a pipe or device neither blocks nor floods.
+///
+/// # Errors
+/// As [`read_bounded`], and if it is not a regular file itself.
+pub fn read_regular(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let kind = std::fs::symlink_metadata(path).map_err(StoreError::at("read", path))?;
+    if !kind.is_file() {
+        let source = std::io::Error::other("it is not a regular file");
+        return Err(StoreError {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        });
+    }
+    read_bounded(path, limit)
+}

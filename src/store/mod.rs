@@ -8,7 +8,7 @@ mod folders;
 mod inputs;
 mod sensors;
 
-pub use durable::{StoreError, read_bounded, sync_folder, write_durable};
+pub use durable::{StoreError, read_bounded, read_regular, sync_folder, write_durable};
 pub use folders::Folders;
 pub use inputs::Inputs;
 pub use sensors::{known_sensor, sensor_path, write_sensor};

@@ -25,7 +25,7 @@ fn accepted(events: &[Event]) -> BTreeSet<String> {
 }
 
 /// Copies a folder with all in it.
-fn copy(from: &Utf8Path, to: &Utf8Path) {
+pub fn copy(from: &Utf8Path, to: &Utf8Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in from.read_dir_utf8().unwrap() {
         let entry = entry.unwrap();

@@ -28,9 +28,14 @@ gpus: [GPU-00000000-0000-0000-0000-000000000001]
 ";
 
 pub fn plan(structure: &str, cycles: u32, cold: bool) -> Arc<Plan> {
-    let text = format!(
-        "{TWO_BACKENDS}execution: {{structure: {structure}, cycles: {cycles}, force_cold_start: {cold}}}\n"
-    );
+    planned(&format!(
+        "structure: {structure}, cycles: {cycles}, force_cold_start: {cold}"
+    ))
+}
+
+/// A plan with these keys of `execution`.
+pub fn planned(execution: &str) -> Arc<Plan> {
+    let text = format!("{TWO_BACKENDS}execution: {{{execution}}}\n");
     let campaign = campaigns::load_text(&text);
     let mut expansion = campaign.expand();
     Arc::new(Plan::new(
@@ -45,10 +50,10 @@ pub fn created(plan: &Plan) -> Event {
         id: "id".into(),
         file_sha256: Digest::ZERO,
         campaign_hash: Digest::ZERO,
-        plan_hash: plan.hash(),
+        plan_hash: plan.begun_hash(),
         catalogues: BTreeMap::new(),
         prompts: BTreeMap::new(),
-        runs: u32::try_from(plan.runs.len()).unwrap(),
+        runs: u32::try_from(plan.begun().len()).unwrap(),
     })
 }
 
@@ -68,6 +73,8 @@ pub struct World {
     pub containers: HashSet<String>,
     pub loaded: Option<usize>,
     pub measured: HashMap<String, u32>,
+    /// Tokens per second of the nth measurement; none gives no figures.
+    pub rate: Option<fn(u32) -> f64>,
 }
 
 /// What happens to an action: 0 it works, else a kind of failure.
@@ -90,6 +97,17 @@ pub fn act(state: &State, world: &mut World, decision: &Decision, luck: Luck<'_>
             return vec![Event::RunSkipped {
                 run: plan.runs[*run].id.clone(),
                 cause: cause.clone(),
+            }];
+        }
+        Decision::AddCycle {
+            cycle,
+            plan_hash,
+            reason,
+        } => {
+            return vec![Event::CycleAdded {
+                cycle: *cycle,
+                plan_hash: *plan_hash,
+                reason: reason.clone(),
             }];
         }
         Decision::Step(step) => step,
@@ -123,12 +141,18 @@ pub fn act(state: &State, world: &mut World, decision: &Decision, luck: Luck<'_>
             }
             luck => (Verdict::Failed { cause: cause(luck) }, None),
         };
+        let nth: u32 = world.measured.values().sum();
+        let figures = match (luck, world.rate) {
+            (0, Some(rate)) => [("output_tokens_per_second".to_owned(), rate(nth))].into(),
+            _ => BTreeMap::new(),
+        };
         events.push(Event::AttemptEnded {
             run: planned.id.clone(),
             attempt,
             verdict,
             result,
-            figures: BTreeMap::new(),
+            figures,
+            simulated: false,
         });
         let backend = plan.loads[planned.load].backend.clone();
         if luck == 2 {

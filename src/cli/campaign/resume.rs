@@ -19,6 +19,7 @@ Examples:
   lemctl campaign resume quickstart
   lemctl campaign resume campaigns/quickstart.yaml --accept-changes     after an edit
   lemctl campaign resume quickstart --retry failed                      do failed and skipped runs again
+  lemctl campaign resume quickstart --retry failed=out_of_memory        and what was skipped because of them
   lemctl campaign resume quickstart --retry rejected=baseline_missing")]
 pub(in crate::cli) struct Resume {
     /// A campaign's name, id, name/id, or its file [default: the latest campaign].
@@ -29,8 +30,8 @@ pub(in crate::cli) struct Resume {
     /// Go on although images, driver, GPUs or catalogues are not those of the last session.
     #[arg(long)]
     accept_environment: bool,
-    /// Do runs again: `failed` (and skipped), `rejected`, either with `=CODE`, or `lost` (their files are gone
-    /// or altered).
+    /// Do runs again: `failed` (and skipped), `skipped`, `rejected`, each with `=CODE`, or `lost` (their files are
+    /// gone or altered). A code finds the runs that failed with it, and those skipped because another did.
     #[arg(long, value_name = "VERDICT[=CODE]", value_parser = Retry::parse)]
     retry: Option<Retry>,
     #[command(flatten)]
@@ -50,6 +51,8 @@ struct Retry {
 enum What {
     /// Failed and skipped runs.
     Failed,
+    /// Skipped runs.
+    Skipped,
     /// Rejected runs.
     Rejected,
     /// Runs whose files are no longer what was accepted.
@@ -64,9 +67,14 @@ impl Retry {
         };
         let what = match word {
             "failed" => What::Failed,
+            "skipped" => What::Skipped,
             "rejected" => What::Rejected,
             "lost" if code.is_none() => What::Lost,
-            other => return Err(format!("`{other}` is none of failed, rejected, lost")),
+            other => {
+                return Err(format!(
+                    "`{other}` is none of failed, skipped, rejected, lost"
+                ));
+            }
         };
         Ok(Self { what, code })
     }
@@ -78,8 +86,10 @@ impl Retry {
             Verdict::Rejected { reasons } => {
                 self.what == What::Rejected && reasons.iter().any(|reason| fits(&reason.code))
             }
-            Verdict::Failed { cause } | Verdict::Skipped { cause } => {
-                self.what == What::Failed && fits(&cause.code)
+            Verdict::Failed { cause } => self.what == What::Failed && fits(&cause.code),
+            Verdict::Skipped { cause } => {
+                matches!(self.what, What::Failed | What::Skipped)
+                    && (fits(&cause.code) || fits(cause.origin()))
             }
         }
     }
@@ -241,5 +251,23 @@ mod tests {
         assert!(retry("rejected=baseline_missing").wants(&rejected));
         assert!(!retry("rejected").wants(&Verdict::Accepted));
         assert!(Retry::parse("accepted").is_err());
+    }
+
+    #[test]
+    fn a_code_finds_what_was_skipped_because_of_it() {
+        let mut cause = Cause::new(Blame::Config, "same_as:load-engine:0", "x");
+        cause.origin = Some("out_of_memory".into());
+        let skipped = Verdict::Skipped { cause };
+        let wants = |text| Retry::parse(text).expect(text).wants(&skipped);
+        for text in [
+            "failed",
+            "skipped",
+            "failed=out_of_memory",
+            "skipped=out_of_memory",
+            "skipped=same_as:load-engine:0",
+        ] {
+            assert!(wants(text), "{text}");
+        }
+        assert!(!wants("failed=timed_out") && !wants("rejected=out_of_memory"));
     }
 }

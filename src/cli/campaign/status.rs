@@ -6,6 +6,7 @@ use super::{Outcome, Root};
 use crate::cli::{Format, output, target};
 use crate::diagnostics::Exit;
 use crate::journal::Lock;
+use crate::manifest::over_cycles;
 use crate::report::{status_text, status_view};
 use crate::runner;
 
@@ -24,8 +25,9 @@ pub(in crate::cli) struct Status {
 
 pub(super) fn run(arguments: &Status, root: &Root) -> Outcome {
     let folders = target::find(root, arguments.campaign.as_deref())?;
-    let (_, state, _) = runner::replayed(&folders)?;
-    let view = status_view(&state, Lock::is_held(&folders.results()));
+    let (planned, state, _) = runner::replayed(&folders)?;
+    let cycles = over_cycles(&state, &planned.campaign.rules);
+    let view = status_view(&state, cycles, Lock::is_held(&folders.results()));
     match arguments.format {
         Format::Text => output::text(&status_text(&view)),
         Format::Json => output::json(&view),

@@ -38,13 +38,19 @@ pub(super) fn run(arguments: &Verify, root: &Root) -> Outcome {
                     FindingKind::Absent => "absent",
                     FindingKind::Altered => "altered",
                 };
-                output::text(&format!("{kind}: {}: {}", finding.path, finding.what));
+                output::text(&format!(
+                    "{kind}: {}: {}\n  fix: {}",
+                    finding.path, finding.what, finding.fix
+                ));
             }
+            let count = verification.findings.len();
+            let one = match verification.findings.as_slice() {
+                [finding] => finding.fix.as_str(),
+                _ => "each finding names its own",
+            };
             output::note(&format!(
-                "error[manifest::verify]: campaign {} {} does not verify: {} findings\n  fix: restore the named files from a copy",
-                verification.campaign,
-                verification.id,
-                verification.findings.len()
+                "error[manifest::verify]: campaign {} {} does not verify: {count} findings\n  fix: {one}",
+                verification.campaign, verification.id,
             ));
         }
     }

@@ -53,6 +53,7 @@ impl State {
         if let RunStatus::Ended { verdict, .. } =
             std::mem::replace(&mut self.runs[index].status, RunStatus::Due)
         {
+            self.runs[index].made = None;
             *self.counter(&verdict) -= 1;
             self.tally.due += 1;
             self.backend_of(index).due += 1;
@@ -139,6 +140,7 @@ impl State {
             } => self.backend(backend).bare_baseline = true,
             Step::Baseline { load: Some(_), .. } => self.resident_baseline = true,
             Step::LoadEngine { load, .. } => {
+                self.engine_loads += 1;
                 self.loaded = Some(*load);
                 self.resident_baseline = false;
             }

@@ -24,9 +24,14 @@ pub struct Retired {
 
 impl State {
     /// Moves to the plan of an edited campaign: runs of equal experiment hash and cycle keep what was
-    /// done, runs that the new plan lacks are retired. Followed by [`Event::ChangesAccepted`].
+    /// done, runs that the new plan lacks are retired. A plan of `cycles: auto` takes over as many cycles as
+    /// there were, up to its most. Followed by [`Event::ChangesAccepted`].
     #[must_use]
     pub fn migrate(mut self, plan: Arc<Plan>) -> Self {
+        let plan = match plan.cycles() < self.plan.cycles() {
+            true => Arc::new(plan.grown_to(self.plan.cycles())),
+            false => plan,
+        };
         let mut next = Self::new(plan.clone());
         if let Some(open) = self.running {
             self.interrupt(open);
@@ -51,15 +56,7 @@ impl State {
                 next.retired.insert(key, (id, state));
                 continue;
             };
-            next.runs[index].attempts = state.attempts;
-            if let RunStatus::Ended {
-                verdict,
-                result,
-                figures,
-            } = state.status
-            {
-                next.settle(index, verdict, result, figures);
-            }
+            next.give_back(index, state);
         }
         next.refused = self.refused;
         next.refused_keys = self.refused_keys;
@@ -68,6 +65,8 @@ impl State {
         next.session = self.session;
         next.in_session = self.in_session;
         next.environment = self.environment;
+        next.gpus = self.gpus;
+        next.engine_loads = self.engine_loads;
         next.sealed = self.sealed;
         next.previous_seal = self.previous_seal;
         next.images = self.images;

@@ -1,6 +1,7 @@
 //! The state of a campaign: what it holds. [`State::apply`] moves it on, the queries look at it.
 
 mod effects;
+mod grow;
 mod migrate;
 mod queries;
 mod transition;
@@ -40,14 +41,36 @@ pub(in crate::execution) enum Ended {
     With(Verdict, Option<ResultFile>),
 }
 
+/// Under which conditions the result that stands was made: what tells whether results may be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The session.
+    pub session: u32,
+    /// Which load of an engine since the campaign began, from 1: runs of one number shared it.
+    pub engine_load: u32,
+    /// UUIDs of the session's GPUs.
+    pub gpus: Arc<[String]>,
+    /// Whether they were simulated.
+    pub simulated: bool,
+}
+
 /// A run's history.
 #[derive(Debug, Clone)]
 struct RunState {
     status: RunStatus,
     attempts: Vec<Option<Ended>>,
+    made: Option<Made>,
 }
 
 impl RunState {
+    fn new() -> Self {
+        Self {
+            status: RunStatus::Due,
+            attempts: Vec::new(),
+            made: None,
+        }
+    }
+
     fn history(&self) -> impl Iterator<Item = Attempt> {
         self.attempts.iter().map(|ended| match ended {
             Some(Ended::With(verdict, result)) => Attempt {
@@ -122,6 +145,10 @@ pub struct State {
     in_session: bool,
     running: Option<usize>,
     environment: Option<(Digest, serde_json::Value)>,
+    /// UUIDs of the session's GPUs.
+    gpus: Arc<[String]>,
+    /// Engines loaded since the campaign began.
+    engine_loads: u32,
     sealed: Option<Digest>,
     previous_seal: Option<Digest>,
     images: BTreeMap<String, serde_json::Value>,
@@ -143,60 +170,33 @@ impl State {
     /// The state before the first event.
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
-        let index = plan
-            .runs
-            .iter()
-            .enumerate()
-            .map(|(i, run)| (run.id.clone(), i))
-            .collect();
-        let steps = plan
-            .graph
-            .node_weights()
-            .filter(|step| !matches!(step, Step::Measure { .. }))
-            .map(|step| (plan.step_id(step), step.clone()))
-            .collect();
-        let runs = vec![
-            RunState {
-                status: RunStatus::Due,
-                attempts: Vec::new()
-            };
-            plan.runs.len()
-        ];
-        let mut backends: HashMap<String, BackendState> = HashMap::new();
-        for run in &plan.runs {
-            let backend = &plan.loads[run.load].backend;
-            let state = backends.entry(backend.clone()).or_insert(BackendState {
-                image: false,
-                model: false,
-                container: Container::Absent,
-                bare_baseline: false,
-                down: None,
-                due: 0,
-            });
-            state.due += 1;
-        }
-        let tally = Tally {
-            due: runs.len(),
-            ..Tally::default()
-        };
+        let mut state = Self::empty(plan.clone());
+        state.enter(&plan, 0);
+        state
+    }
+
+    /// The state of a campaign of no run.
+    fn empty(plan: Arc<Plan>) -> Self {
         Self {
             plan,
-            index,
-            steps,
-            runs,
-            tally,
+            index: HashMap::new(),
+            steps: HashMap::new(),
+            runs: Vec::new(),
+            tally: Tally::default(),
             cursor: 0,
             fingerprint: None,
             session: 0,
             in_session: false,
             running: None,
             environment: None,
+            gpus: Arc::default(),
+            engine_loads: 0,
             sealed: None,
             previous_seal: None,
             images: BTreeMap::new(),
             retired: BTreeMap::new(),
             overrides: Vec::new(),
-            backends,
+            backends: HashMap::new(),
             loaded: None,
             resident_baseline: false,
             load_failures: HashMap::new(),

@@ -1,8 +1,9 @@
 //! Questions to the state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Retired, RunStatus, State, Tally};
+use super::{Made, Retired, RunStatus, State, Tally};
 use crate::execution::{Attempt, Cause, Fingerprint};
 use crate::plan::Plan;
 use crate::units::Digest;
@@ -12,6 +13,18 @@ impl State {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The plan, to be kept: it is another one after a cycle was added.
+    #[must_use]
+    pub fn shared_plan(&self) -> Arc<Plan> {
+        self.plan.clone()
+    }
+
+    /// Under which conditions the result that stands was made; none without one.
+    #[must_use]
+    pub fn made(&self, run: usize) -> Option<&Made> {
+        self.runs[run].made.as_ref()
     }
 
     /// Where a run stands.

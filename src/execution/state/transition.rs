@@ -1,6 +1,8 @@
 //! The one transition function: which event may follow, and what it changes. Used live and on replay.
 
-use super::{Ended, RunStatus, State};
+use std::sync::Arc;
+
+use super::{Ended, Made, RunStatus, State};
 use crate::execution::{Blame, Event, Figures, Verdict};
 use crate::plan::Step;
 
@@ -46,6 +48,7 @@ impl State {
                     &format!("session {session} after session {}", self.session),
                 )?;
                 self.start_session(*session);
+                self.gpus = gpus(environment);
                 self.environment = Some((*environment_hash, environment.clone()));
             }
             Event::ChangesAccepted(fingerprint) => {
@@ -55,7 +58,7 @@ impl State {
                     "an attempt is running",
                 )?;
                 self.require(
-                    self.plan.hash() == fingerprint.plan_hash,
+                    self.plan.begun_hash() == fingerprint.plan_hash,
                     "changes_accepted",
                     "the state was not moved to the changed plan",
                 )?;
@@ -92,6 +95,7 @@ impl State {
                 verdict,
                 result,
                 figures,
+                simulated,
             } => {
                 let index = self.attempt("attempt_ended", run, *attempt)?;
                 let backed = matches!(verdict, Verdict::Accepted | Verdict::Rejected { .. });
@@ -119,6 +123,12 @@ impl State {
                         .or_insert_with(|| (run.clone(), cause.clone()));
                 }
                 self.settle(index, verdict.clone(), result.clone(), figures.clone());
+                self.runs[index].made = result.is_some().then(|| Made {
+                    session: self.session,
+                    engine_load: self.engine_loads,
+                    gpus: self.gpus.clone(),
+                    simulated: *simulated,
+                });
             }
             Event::AttemptInterrupted { run, attempt } => {
                 let index = self.attempt("attempt_interrupted", run, *attempt)?;
@@ -168,6 +178,9 @@ impl State {
                 }
                 self.unseal();
             }
+            Event::CycleAdded {
+                cycle, plan_hash, ..
+            } => self.add_cycle(*cycle, *plan_hash)?,
             Event::BreakerOpened { cause } => {
                 self.in_session("breaker_opened")?;
                 self.breaker = Some(cause.clone());
@@ -194,7 +207,12 @@ impl State {
         Ok(())
     }
 
-    fn require(&self, holds: bool, event: &'static str, why: &str) -> Result<(), IllegalEvent> {
+    pub(super) fn require(
+        &self,
+        holds: bool,
+        event: &'static str,
+        why: &str,
+    ) -> Result<(), IllegalEvent> {
         if holds {
             Ok(())
         } else {
@@ -205,7 +223,7 @@ impl State {
         }
     }
 
-    fn in_session(&self, event: &'static str) -> Result<(), IllegalEvent> {
+    pub(super) fn in_session(&self, event: &'static str) -> Result<(), IllegalEvent> {
         self.require(self.in_session, event, "no session is open")
     }
 
@@ -250,4 +268,11 @@ impl State {
         self.running = Some(index);
         Ok(())
     }
+}
+
+/// UUIDs of the GPUs in a session's environment.
+fn gpus(environment: &serde_json::Value) -> Arc<[String]> {
+    let list = environment.get("gpus").and_then(|gpus| gpus.as_array());
+    let names = list.into_iter().flatten().filter_map(|gpu| gpu.as_str());
+    names.map(str::to_owned).collect()
 }

@@ -1,0 +1,185 @@
+//! An experiment over its cycles: what its accepted runs say together, figure by figure.
+//!
+//! Knows what a state holds; the statistics themselves are `energy`'s.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::energy::{CycleStatistics, CycleValue, VerdictRules};
+use crate::execution::{Figures, Made, RunStatus, State, Verdict};
+
+/// Flag: some accepted runs were made on simulated GPUs and some on real ones, so nothing is said of them together.
+pub const MIXED_SIMULATED: &str = "mixed_simulated";
+
+/// An experiment over its cycles.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentCycles {
+    /// Runs planned.
+    pub planned: usize,
+    /// Runs accepted: only these enter the figures.
+    pub accepted: usize,
+    /// Whether the accepted runs were made on simulated GPUs; null without one, or where they differ.
+    pub simulated: Option<bool>,
+    /// Headline figures by name; the unit is in the name. Empty where simulated and real runs are mixed.
+    pub figures: BTreeMap<String, CycleStatistics>,
+    /// What must be known of them: `mixed_simulated`, and the flags of the leading figure.
+    pub flags: Vec<String>,
+}
+
+/// Figures by which an experiment as a whole is flagged: the first that it has.
+pub(super) const LEADING: [&str; 2] = ["joules_per_output_token", "output_tokens_per_second"];
+
+impl ExperimentCycles {
+    /// The leading figure and its name.
+    #[must_use]
+    pub fn leading(&self) -> Option<(&'static str, &CycleStatistics)> {
+        let find = |name: &'static str| self.figures.get(name).map(|figure| (name, figure));
+        LEADING.into_iter().find_map(find)
+    }
+
+    fn of(planned: usize, accepted: &[Accepted<'_>], rules: &VerdictRules) -> Self {
+        let mut cycles = Self {
+            planned,
+            accepted: accepted.len(),
+            ..Self::default()
+        };
+        let simulated = accepted.iter().filter(|run| run.made.simulated).count();
+        if simulated > 0 && simulated < accepted.len() {
+            cycles.flags.push(MIXED_SIMULATED.to_owned());
+            return cycles;
+        }
+        cycles.simulated = accepted.first().map(|run| run.made.simulated);
+        let mut samples: BTreeMap<&str, Vec<CycleValue>> = BTreeMap::new();
+        for run in accepted {
+            for (name, value) in run.figures {
+                samples.entry(name).or_default().push(run.value(*value));
+            }
+        }
+        cycles.figures = samples
+            .into_iter()
+            .filter_map(|(name, sample)| {
+                Some((name.to_owned(), CycleStatistics::of(&sample, rules)?))
+            })
+            .collect();
+        cycles.flags = cycles
+            .leading()
+            .map(|(_, figure)| figure.flags.clone())
+            .unwrap_or_default();
+        cycles
+    }
+}
+
+/// An accepted run.
+struct Accepted<'a> {
+    cycle: u32,
+    figures: &'a Figures,
+    made: &'a Made,
+}
+
+impl Accepted<'_> {
+    fn value(&self, value: f64) -> CycleValue {
+        let mut gpus = self.made.gpus.to_vec();
+        gpus.sort_unstable();
+        CycleValue {
+            cycle: self.cycle,
+            session: self.made.session,
+            load: u64::from(self.made.engine_load),
+            gpus,
+            value,
+        }
+    }
+}
+
+/// Every experiment of a campaign over its cycles, in the plan's order.
+#[must_use]
+pub fn over_cycles(state: &State, rules: &VerdictRules) -> Vec<ExperimentCycles> {
+    let plan = state.plan();
+    let mut planned = vec![0_usize; plan.experiments.len()];
+    let mut accepted: Vec<Vec<Accepted<'_>>> = Vec::new();
+    accepted.resize_with(plan.experiments.len(), Vec::new);
+    for (index, run) in plan.runs.iter().enumerate() {
+        planned[run.experiment] += 1;
+        if let RunStatus::Ended {
+            verdict: Verdict::Accepted,
+            figures,
+            ..
+        } = state.status(index)
+            && let Some(made) = state.made(index)
+        {
+            accepted[run.experiment].push(Accepted {
+                cycle: run.cycle,
+                figures,
+                made,
+            });
+        }
+    }
+    let experiments = planned.iter().zip(&accepted);
+    experiments
+        .map(|(planned, accepted)| ExperimentCycles::of(*planned, accepted, rules))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn made(engine_load: u32, simulated: bool) -> Made {
+        Made {
+            session: 1,
+            engine_load,
+            gpus: Arc::new(["GPU-b".to_owned(), "GPU-a".to_owned()]),
+            simulated,
+        }
+    }
+
+    fn over(values: &[(f64, u32, bool)]) -> ExperimentCycles {
+        let figures: Vec<Figures> = values
+            .iter()
+            .map(|(value, ..)| [("joules_per_output_token".to_owned(), *value)].into())
+            .collect();
+        let made: Vec<Made> = values
+            .iter()
+            .map(|(_, load, simulated)| made(*load, *simulated))
+            .collect();
+        let runs: Vec<Accepted<'_>> = figures
+            .iter()
+            .zip(&made)
+            .zip(1..)
+            .map(|((figures, made), cycle)| Accepted {
+                cycle,
+                figures,
+                made,
+            })
+            .collect();
+        ExperimentCycles::of(values.len(), &runs, &VerdictRules::default())
+    }
+
+    #[test]
+    fn figures_are_summed_up_and_flagged() {
+        let cycles = over(&[(1.0, 1, false), (1.5, 2, false), (1.0, 3, false)]);
+        assert_eq!((cycles.planned, cycles.accepted), (3, 3));
+        let (name, figure) = cycles.leading().expect("energy leads");
+        assert_eq!(name, "joules_per_output_token");
+        assert_eq!((figure.n, figure.loads, figure.gpu_sets), (3, 3, 1));
+        assert_eq!(cycles.flags, ["cycle_cv_high"]);
+        let within = over(&[(1.0, 1, false), (1.0, 1, false), (1.0, 1, false)]);
+        assert_eq!(within.flags, ["within_load"]);
+        assert_eq!(within.simulated, Some(false));
+        assert_eq!(over(&[]).leading(), None);
+    }
+
+    #[test]
+    fn simulated_and_real_runs_are_never_taken_together() {
+        let mixed = over(&[(1.0, 1, false), (1.0, 2, true), (1.0, 3, false)]);
+        assert_eq!(mixed.flags, [MIXED_SIMULATED]);
+        assert!(mixed.figures.is_empty() && mixed.simulated.is_none());
+        let simulated = over(&[(1.0, 1, true), (1.0, 2, true), (1.0, 3, true)]);
+        assert_eq!(simulated.simulated, Some(true));
+        assert_eq!(simulated.figures.len(), 1);
+    }
+}

@@ -1,0 +1,264 @@
+//! One accepted result: does it say what the journal says, do its figures follow from the worker's record, and do
+//! they obey the physical identities?
+
+use lem_protocol::Record;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::energy::{
+    EnergyFigures, GpuLoad, Identities, Outcome, RuleOutcome, TotalEnergy, WindowFigures,
+    window_figures,
+};
+use crate::execution::{Figures, ResultFile, State, Verdict};
+use crate::manifest::seal::MAX_FILE_BYTES;
+use crate::store::{Folders, read_regular};
+use crate::units::Digest;
+
+/// Names of the checks, in order.
+pub(super) const CHECKS: [&str; 6] = [
+    "result_is_cited",
+    "figures_follow_from_record",
+    "identity_power",
+    "identity_tokens",
+    "identity_above_resident",
+    "identity_power_limit",
+];
+
+/// Relative difference that another order of adding explains.
+const ROUNDING: f64 = 1e-9;
+
+/// An accepted run and what the journal says of it. Its files hash as cited.
+pub(super) struct Seen<'a> {
+    pub folders: &'a Folders,
+    pub state: &'a State,
+    pub run: usize,
+    pub cited: &'a ResultFile,
+    /// The headline figures in the journal.
+    pub headline: &'a Figures,
+}
+
+impl Seen<'_> {
+    pub fn check(&self) -> Vec<RuleOutcome> {
+        let result = match self.read(&self.cited.path) {
+            Ok(result) => result,
+            Err(why) => return vec![rule(CHECKS[0], Err(why))],
+        };
+        let mut rules = vec![
+            rule(CHECKS[0], self.is_cited(&result)),
+            rule(CHECKS[1], self.follows(&result)),
+        ];
+        match identities(&result) {
+            Ok(identities) => rules.extend(identities.check()),
+            Err(why) => rules.push(rule(CHECKS[2], Err(why))),
+        }
+        rules
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
+        let path = self.folders.results().join(path);
+        let bytes = read_regular(&path, MAX_FILE_BYTES).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&bytes).map_err(|error| format!("cannot be read: {error}"))
+    }
+
+    /// Whether names, hashes, verdict and headline figures are those of the journal.
+    fn is_cited(&self, result: &Value) -> Result<String, String> {
+        let plan = self.state.plan();
+        let experiment = plan.experiment_of(self.run);
+        let want = [
+            ("campaign", self.folders.campaign.clone()),
+            ("campaign_id", self.folders.id.clone()),
+            ("run", plan.runs[self.run].id.clone()),
+            ("experiment", experiment.id.clone()),
+            ("experiment_hash", experiment.hash.to_string()),
+        ];
+        for (name, want) in want {
+            let found = result.get(name).and_then(Value::as_str);
+            if found != Some(want.as_str()) {
+                return Err(format!(
+                    "{name} is {found:?} in the file, the journal has {want}"
+                ));
+            }
+        }
+        let config = result.get("config").ok_or("it has no config")?;
+        let hash = Digest::of_canonical(config);
+        if hash != experiment.hash {
+            return Err(format!(
+                "its config has hash {hash}, not {}",
+                experiment.hash
+            ));
+        }
+        let verdict: Verdict = part(result, "/verdict")?.ok_or("it has no verdict")?;
+        if verdict != Verdict::Accepted {
+            let word = verdict.word();
+            return Err(format!("it is {word} in the file, accepted in the journal"));
+        }
+        let rate = self.headline.get("output_tokens_per_second").copied();
+        let found = number(result, "/figures/output_tokens_per_second");
+        match rate.zip(found) {
+            Some((rate, found)) if near(rate, found) => {}
+            _ => {
+                return Err(format!(
+                    "{found:?} tokens/s in the file, {rate:?} in the journal"
+                ));
+            }
+        }
+        Ok("names, hashes, verdict and throughput are the journal's".to_owned())
+    }
+
+    /// Computes the window's figures again from the worker's record.
+    fn follows(&self, result: &Value) -> Result<String, String> {
+        let folder = self
+            .cited
+            .path
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
+        let record: Record = self.read(&format!("{folder}/{}", lem_protocol::RECORD_FILE))?;
+        let again = window_figures(&record).ok_or("its record has no window")?;
+        let figures: WindowFigures = part(result, "/figures")?.ok_or("it has no figures")?;
+        let counts = |figures: &WindowFigures| {
+            [
+                figures.start_ns,
+                figures.end_ns,
+                figures.requests,
+                figures.input_tokens,
+                figures.output_tokens,
+            ]
+        };
+        let median = |latency: Option<crate::energy::Latency>| latency.map_or(0.0, |l| l.p50_ms);
+        let rates = |figures: &WindowFigures| {
+            [
+                figures.seconds,
+                figures.output_tokens_per_second,
+                figures.requests_per_second,
+                median(figures.ttft),
+                median(figures.itl),
+                median(figures.e2e),
+            ]
+        };
+        let pairs = rates(&again).into_iter().zip(rates(&figures));
+        let same = again.window == figures.window
+            && counts(&again) == counts(&figures)
+            && pairs.into_iter().all(|(again, found)| near(again, found));
+        match same {
+            true => Ok("computed again from the record: the same".to_owned()),
+            false => Err(format!(
+                "{} tokens/s in the file, {} computed again from the record",
+                figures.output_tokens_per_second, again.output_tokens_per_second
+            )),
+        }
+    }
+}
+
+/// The figures that the identities are of, as far as the result has them.
+fn identities(result: &Value) -> Result<Identities, String> {
+    let window: Option<TotalEnergy> = part(result, "/energy/window")?;
+    let figures: Option<EnergyFigures> = part(result, "/energy/figures")?;
+    let mut identities = Identities {
+        seconds: number(result, "/figures/seconds"),
+        output_tokens_per_second: number(result, "/figures/output_tokens_per_second"),
+        resident_watts: number(result, "/baseline/resident_watts"),
+        ..Identities::default()
+    };
+    if let Some(figures) = figures {
+        identities.joules_per_output_token = figures.joules_per_output_token;
+        identities.joules_above_resident = figures.joules_above_resident;
+    }
+    if let Some(window) = window {
+        identities.joules = window.joules;
+        identities.watts = window.mean_watts;
+        let loads = window.gpus.iter().filter_map(|gpu| {
+            let half_width = gpu.timing.map_or(0.0, |timing| timing.half_width_joules());
+            Some(GpuLoad {
+                gpu: gpu.gpu.clone(),
+                watts: gpu.mean_watts?,
+                half_width_watts: half_width / gpu.seconds,
+                limit_watts: limit(result, &gpu.gpu),
+            })
+        });
+        identities.gpus = loads.collect();
+    }
+    Ok(identities)
+}
+
+/// The power limit that a result notes for a GPU, in watts.
+fn limit(result: &Value, gpu: &str) -> Option<f64> {
+    let notes = result.pointer("/energy/gpus")?.as_array()?;
+    let note = notes
+        .iter()
+        .find(|note| note.get("gpu").and_then(Value::as_str) == Some(gpu))?;
+    number(note, "/power_limit_watts")
+}
+
+/// A part of a result in the layout that it must have; none where it is absent or null.
+fn part<T: DeserializeOwned>(result: &Value, pointer: &str) -> Result<Option<T>, String> {
+    let Some(value) = result.pointer(pointer).filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    T::deserialize(value)
+        .map(Some)
+        .map_err(|error| format!("{} cannot be read: {error}", &pointer[1..]))
+}
+
+fn number(result: &Value, pointer: &str) -> Option<f64> {
+    result.pointer(pointer)?.as_f64()
+}
+
+fn near(left: f64, right: f64) -> bool {
+    (left - right).abs() <= ROUNDING * left.abs().max(right.abs())
+}
+
+fn rule(name: &str, checked: Result<String, String>) -> RuleOutcome {
+    let (outcome, detail) = match checked {
+        Ok(detail) => (Outcome::Pass, detail),
+        Err(detail) => (Outcome::Fail, detail),
+    };
+    RuleOutcome {
+        rule: name.to_owned(),
+        outcome,
+        detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn result(watts: f64) -> Value {
+        json!({
+            "figures": {"seconds": 10.0, "output_tokens_per_second": 1000.0},
+            "baseline": {"resident_watts": 100.0},
+            "energy": {
+                "window": {"joules": 5000.0, "reason": null, "timing": null, "absolute": null,
+                    "mean_watts": watts, "flags": [], "gpus": []},
+                "figures": {"joules_per_output_token": 0.5, "joules_per_input_token": null,
+                    "joules_per_request": null, "output_tokens_per_second_per_watt": 2.0,
+                    "joules_above_resident": 4000.0, "joules_per_output_token_above_resident": 0.4,
+                    "joules_per_input_token_above_resident": null, "joules_per_request_above_resident": null},
+                "gpus": [],
+            },
+        })
+    }
+
+    #[test]
+    fn identities_take_energy_where_the_result_has_it() {
+        let outcomes = |result: &Value| -> Vec<Outcome> {
+            let checked = identities(result).expect("readable").check();
+            checked.iter().map(|rule| rule.outcome).collect()
+        };
+        use Outcome::{Fail, NotApplicable, Pass};
+        assert_eq!(outcomes(&result(500.0)), [Pass, Pass, Pass, NotApplicable]);
+        assert_eq!(outcomes(&result(501.0)), [Fail, Fail, Pass, NotApplicable]);
+        let none = json!({"figures": {"seconds": 1.0}, "energy": null});
+        assert_eq!(outcomes(&none), [NotApplicable; 4]);
+    }
+
+    #[test]
+    fn energy_of_another_layout_is_told_and_not_passed_over() {
+        let mut odd = result(500.0);
+        odd["energy"]["window"]["news"] = json!(1);
+        let why = identities(&odd).unwrap_err();
+        assert!(why.starts_with("energy/window cannot be read"), "{why}");
+    }
+}

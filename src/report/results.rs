@@ -1,0 +1,186 @@
+//! `lemctl results list`: the runs of a campaign with what was measured.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::figures::columns;
+use super::table_with;
+use super::tree::printable;
+use crate::execution::{Figures, ResultFile};
+
+/// What `results list --format json` prints.
+#[derive(Debug, Serialize)]
+pub struct ResultsView {
+    /// Name of the campaign.
+    pub campaign: String,
+    /// Its id.
+    pub id: String,
+    /// Whether a manifest seals it.
+    pub sealed: bool,
+    /// The runs, in the plan's order.
+    pub runs: Vec<ResultLine>,
+}
+
+/// A run and its result.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResultLine {
+    /// Its id.
+    pub run: String,
+    /// Id of its experiment.
+    pub experiment: String,
+    /// Its cycle, from 1.
+    pub cycle: u32,
+    /// `due`, `running`, or its verdict.
+    pub verdict: &'static str,
+    /// Why it is not accepted, if it ended otherwise.
+    pub why: Option<String>,
+    /// Whether its GPUs were simulated: never to be compared with real ones. Null without a result.
+    pub simulated: Option<bool>,
+    /// Which load of an engine it was measured on. Null without a result.
+    pub engine_load: Option<u32>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Headline figures; the unit is in the name.
+    pub figures: Figures,
+    /// What must be known of the result: stable codes.
+    pub flags: Vec<String>,
+    /// The result file and its hash.
+    pub result: Option<ResultFile>,
+    /// What is wrong with that file now: `absent` or `altered`.
+    pub file: Option<&'static str>,
+}
+
+/// The runs as text: one line each.
+#[must_use]
+pub fn results_text(view: &ResultsView) -> String {
+    let state = if view.sealed { "sealed" } else { "not sealed" };
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in &view.runs {
+        *counts.entry(run.verdict).or_default() += 1;
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(verdict, count)| format!("{count} {verdict}"))
+        .collect();
+    let mut out = format!(
+        "campaign {} {}: {state}, {} runs{}{}\n\n",
+        view.campaign,
+        view.id,
+        view.runs.len(),
+        if counts.is_empty() { "" } else { ": " },
+        counts.join(", ")
+    );
+    if view.runs.is_empty() {
+        out.push_str("no run fits");
+        return out;
+    }
+    out.push_str(&runs_table(&view.runs));
+    out
+}
+
+/// The table of runs; of figures it has those that some run has.
+pub(super) fn runs_table(runs: &[ResultLine]) -> String {
+    let columns = columns(|name| runs.iter().any(|run| run.figures.contains_key(name)));
+    let mut header = vec!["run", "verdict"];
+    header.extend(columns.iter().map(|column| column.heading));
+    header.push("flags");
+    let rows = runs.iter().map(|run| {
+        let mut row = vec![run.run.clone(), run.verdict.to_owned()];
+        row.extend(columns.iter().map(|column| {
+            let figure = run.figures.get(column.name);
+            figure.map_or_else(
+                || "-".to_owned(),
+                |value| format!("{value:.*}", column.decimals),
+            )
+        }));
+        row.push(marks(run));
+        row
+    });
+    table_with(&header, rows.collect(), 2..2 + columns.len())
+}
+
+/// What stands behind the figures of a run: whether they are real, the file's state, flags, and why not.
+fn marks(run: &ResultLine) -> String {
+    let mut marks = Vec::new();
+    if run.simulated == Some(true) {
+        marks.push("SIMULATED".to_owned());
+    }
+    marks.extend(run.file.map(|file| format!("FILE {}", file.to_uppercase())));
+    marks.extend(run.flags.iter().map(|flag| printable(flag)));
+    marks.extend(run.why.as_deref().map(|why| shortened(&printable(why))));
+    marks.join(", ")
+}
+
+/// The first part of a long reason; `results show` has the whole.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(run: &str, figures: &[(&str, f64)]) -> ResultLine {
+        ResultLine {
+            run: run.to_owned(),
+            experiment: "e".to_owned(),
+            cycle: 1,
+            verdict: "accepted",
+            why: None,
+            simulated: Some(false),
+            engine_load: Some(1),
+            attempts: 1,
+            figures: figures
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value))
+                .collect(),
+            flags: Vec::new(),
+            result: None,
+            file: None,
+        }
+    }
+
+    #[test]
+    fn a_line_shows_what_a_reader_must_not_miss() {
+        let mut simulated = line("e.c1", &[("joules_per_output_token", 0.5)]);
+        simulated.simulated = Some(true);
+        simulated.flags.push("warmup_capped".to_owned());
+        let mut failed = line("e.c2", &[]);
+        failed.verdict = "failed";
+        failed.why = Some(format!("timed_out: {}", "x".repeat(200)));
+        failed.file = Some("altered");
+        let text = runs_table(&[simulated, failed]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].contains("J/token") && !lines[0].contains("tokens/s"),
+            "{text}"
+        );
+        assert!(
+            lines[1].contains("0.5000") && lines[1].contains("SIMULATED, warmup_capped"),
+            "{text}"
+        );
+        assert!(
+            lines[2].contains("FILE ALTERED, timed_out") && lines[2].ends_with('…'),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_empty_list_says_so() {
+        let view = ResultsView {
+            campaign: "c".into(),
+            id: "i".into(),
+            sealed: false,
+            runs: Vec::new(),
+        };
+        assert_eq!(
+            results_text(&view),
+            "campaign c i: not sealed, 0 runs\n\nno run fits"
+        );
+    }
+}
