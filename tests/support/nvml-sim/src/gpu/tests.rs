@@ -52,6 +52,9 @@ fn what_is_told_late_changes_the_past() {
     for gpu in [&mut once, &mut late] {
         let process = gpu.process(Some(7), Some(1));
         gpu.change(process, Change::load(101 * S, 1.0, 5));
+        // Another changes after what is told late.
+        let other = gpu.process(Some(8), None);
+        gpu.change(other, Change::load(102 * S + S / 2, 0.3, 5));
     }
     once.change(0, Change::load(102 * S, 0.0, 5));
     for tenth in 1_000..1_030 {
