@@ -42,10 +42,14 @@ pub struct GpuEnergy {
     pub reason: Option<String>,
     /// 95 % interval of `joules` from timing alone (gain 1): this window's edges, latency, flanks, interpolation, aliasing.
     pub timing: Option<Interval>,
+    /// Standard deviation behind `timing`, in joules.
+    pub timing_sd_joules: Option<f64>,
     /// Energy after the sensor's gain and offset, in joules.
     pub absolute_joules: Option<f64>,
     /// 95 % interval of the true energy: timing, gain and offset combined.
     pub absolute: Option<Interval>,
+    /// Standard deviation behind `absolute`, in joules.
+    pub absolute_sd_joules: Option<f64>,
     /// `joules` / `seconds`, in watts.
     pub mean_watts: Option<f64>,
     /// Energy from the buffer of power samples, in joules.
@@ -74,8 +78,10 @@ impl GpuEnergy {
             joules: None,
             reason: Some(reason.to_owned()),
             timing: None,
+            timing_sd_joules: None,
             absolute_joules: None,
             absolute: None,
+            absolute_sd_joules: None,
             mean_watts: None,
             waveform_joules: None,
             waveform_max_watts: None,
