@@ -1,4 +1,5 @@
 //! The other end of the worker's pipes.
+#![allow(dead_code, reason = "each test uses a part of the kit")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -39,6 +40,11 @@ pub struct Talk {
 
 impl Talk {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A worker with this in its environment.
+    pub fn start_with(environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         for name in ["workloads", "outbox"] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -48,6 +54,8 @@ impl Talk {
             .arg(folder.path().join("workloads"))
             .arg("--outbox")
             .arg(folder.path().join("outbox"))
+            .env_remove("LEM_SIMULATED_GPUS")
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -177,6 +185,16 @@ impl Talk {
                 _ => {}
             }
         }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).unwrap();
     }
 
     /// Ends the worker's stdin.

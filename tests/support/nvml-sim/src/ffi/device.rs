@@ -37,6 +37,11 @@ macro_rules! number {
 number!(nvmlDeviceGetPerformanceState, c_uint, |_| 0);
 number!(nvmlDeviceGetPowerState, c_uint, |_| 0);
 number!(nvmlDeviceGetPersistenceMode, c_uint, |_| 1);
+number!(nvmlDeviceGetComputeMode, c_uint, |_| 0);
+number!(nvmlDeviceGetCurrPcieLinkGeneration, c_uint, |_| 5);
+number!(nvmlDeviceGetCurrPcieLinkWidth, c_uint, |_| 16);
+number!(nvmlDeviceGetMaxPcieLinkGeneration, c_uint, |_| 5);
+number!(nvmlDeviceGetMaxPcieLinkWidth, c_uint, |_| 16);
 number!(nvmlDeviceGetCurrentClocksEventReasons, c_ulonglong, reasons);
 number!(
     nvmlDeviceGetCurrentClocksThrottleReasons,

@@ -51,7 +51,10 @@ fn what_is_told_late_changes_the_past() {
     let (mut once, mut late) = (gpu(Faults::default()), gpu(Faults::default()));
     for gpu in [&mut once, &mut late] {
         let process = gpu.process(Some(7), Some(1));
-        gpu.change(process, Change::load(101 * S, 1.0, 5));
+        gpu.change(process, Change::load(101 * S, 0.5, 5));
+        // Another changes after what is told late.
+        let other = gpu.process(Some(8), None);
+        gpu.change(other, Change::load(102 * S + S / 2, 0.3, 5));
     }
     once.change(0, Change::load(102 * S, 0.0, 5));
     for tenth in 1_000..1_030 {
