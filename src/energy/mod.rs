@@ -12,6 +12,7 @@ pub mod meter;
 mod per_token;
 pub mod readings;
 pub mod sensor;
+pub mod split;
 mod statistics;
 mod warmup;
 pub mod waveform;
