@@ -7,6 +7,8 @@ mod support;
 
 #[path = "campaign_keys/entries.rs"]
 mod entries;
+#[path = "campaign_keys/policies.rs"]
+mod policies;
 
 use std::collections::BTreeSet;
 
@@ -44,8 +46,15 @@ fn seen(campaign: &Campaign) -> [String; 3] {
         .map(|experiment| experiment.hash.to_string())
         .collect();
     let policy = format!(
-        "{} {:?} {:?} {:?} {:?}",
-        campaign.name, campaign.execution, campaign.warmup, campaign.baseline, campaign.gpus
+        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        campaign.name,
+        campaign.execution,
+        campaign.warmup,
+        campaign.baseline,
+        campaign.energy,
+        campaign.leaks,
+        campaign.rules,
+        campaign.gpus
     );
     [
         hashes.join(" "),
@@ -133,6 +142,22 @@ fn a_warmup_that_is_off_is_one_thing() {
         hash("warmup: {enabled: false}"),
         hash("warmup: {enabled: false, max_seconds: 9}")
     );
+}
+
+#[test]
+fn a_baseline_that_is_off_and_a_fixed_gap_are_one_thing() {
+    let one = load_text(&file("baseline: off"));
+    let hash = |campaign: &Campaign| campaign.expand().experiments[0].hash;
+    assert_ne!(hash(&one), hash(&load_text(&file("baseline: optional"))));
+    // Beside them, keys without effect are refused, so that no second file means the same.
+    for section in [
+        "baseline: off\nenergy: {settle_seconds: 9}",
+        "execution: {gap: {until: fixed, max_seconds: 9}}",
+        "execution: {cycles: 7, auto_cycles: {max: 9}}",
+        "execution: {auto_cycles: {}}",
+    ] {
+        assert!(try_load(&file(section)).is_err(), "{section}");
+    }
 }
 
 #[test]

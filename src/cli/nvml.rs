@@ -1,7 +1,11 @@
 //! `--nvml-library`: which NVML a command reads GPUs through.
 
+use std::sync::Arc;
+
 use camino::Utf8PathBuf;
 use clap::Args;
+
+use crate::telemetry::{GpuTelemetry, NvmlTelemetry, TelemetryError};
 
 /// Flattened into every command that reads GPUs.
 #[derive(Debug, Clone, Default, Args)]
@@ -14,4 +18,14 @@ pub(super) struct NvmlArguments {
         help_heading = "GPU"
     )]
     pub(super) library: Option<Utf8PathBuf>,
+}
+
+impl NvmlArguments {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If there is no such library, or no driver behind it.
+    pub(super) fn open(&self) -> Result<Arc<dyn GpuTelemetry>, TelemetryError> {
+        Ok(Arc::new(NvmlTelemetry::open(self.library.as_deref())?))
+    }
 }

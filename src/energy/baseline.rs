@@ -138,7 +138,7 @@ fn by_counter(request: &BaselineRequest<'_>) -> Option<Taken> {
     let seconds = last.0 - first.0;
     let joules = last.2 - first.2;
     // A counter that went back (the driver was loaded anew) counts no energy across it.
-    if !(seconds > 0.0) || edges.windows(2).any(|pair| pair[1].2 < pair[0].2) {
+    if seconds <= 0.0 || edges.windows(2).any(|pair| pair[1].2 < pair[0].2) {
         return None;
     }
     let watts = joules / seconds;
@@ -177,7 +177,7 @@ fn by_average(request: &BaselineRequest<'_>) -> Option<Taken> {
         })
         .collect();
     let seconds = values.last()?.0 - values.first()?.0;
-    if !(seconds > 0.0) {
+    if seconds <= 0.0 {
         return None;
     }
     let watts = values.iter().map(|value| value.1).sum::<f64>() / values.len() as f64;

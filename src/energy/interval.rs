@@ -66,6 +66,12 @@ impl Mixture {
         Self(parts.into_iter().filter(usable).collect())
     }
 
+    /// Its parts.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
     /// Whether it has no part.
     #[must_use]
     pub fn is_empty(&self) -> bool {

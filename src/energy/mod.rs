@@ -3,23 +3,30 @@
 //!
 //! Pure: records, readings and numbers in, figures out. Knows no files, clocks, devices or containers.
 
+pub mod aliasing;
 pub mod baseline;
 mod figures;
 pub mod gap;
+pub mod integrate;
 pub mod interval;
 pub mod leak;
+pub mod meter;
 mod per_token;
+#[cfg(test)]
+mod properties;
 pub mod readings;
 pub mod sensor;
 mod statistics;
 pub mod throttle;
 pub mod verdict;
 mod warmup;
+pub mod waveform;
 pub mod window;
 
 pub use baseline::{Baseline, BaselineRequest, IdleState};
 pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
 pub use gap::{GapReading, GapRule, GapState};
+pub use integrate::{Integral, integrate};
 pub use leak::{LeakRule, LeakVerdict, Occupant, OccupantOwner, Occupied};
 pub use per_token::{Denominators, EnergyFigures, energy_figures};
 pub use readings::{CounterEdge, GpuReadings, PowerReading};
@@ -34,5 +41,9 @@ pub use verdict::{
     Identities, Outcome, RejectReason, RuleOutcome, RulesKind, Ruling, RunEvidence, VerdictRules,
     codes, judge_campaign, judge_run,
 };
-pub use warmup::{Convergence, Iteration, PowerTrend, WarmupCriterion, WarmupRule, mean_watts};
+pub use warmup::{
+    Convergence, Iteration, PowerTrend, STRICT_TEMPERATURE_SECONDS, WarmupCriterion, WarmupRule,
+    mean_watts,
+};
+pub use waveform::{Point, Stamps, waveform};
 pub use window::{End, EnergyRules, GpuEnergy, TotalEnergy, WindowRequest, total, window_energy};

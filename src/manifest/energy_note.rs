@@ -9,7 +9,7 @@ use super::RecordFile;
 use crate::energy::sensor::{Gain, Origin};
 use crate::energy::{EnergyFigures, TotalEnergy};
 use crate::telemetry::{
-    Dropped, EnergyScope, ErrorTally, LibraryInfo, PowerSource, RaplDomain, SamplerCost, XidEvent,
+    Dropped, EnergyScope, ErrorTally, LibraryInfo, RaplDomain, SamplerCost, XidEvent,
 };
 
 /// Energy of one attempt.
@@ -95,8 +95,6 @@ pub struct GpuNote {
     pub gain: Gain,
     /// What must be known of the sensor: one sentence each.
     pub sensor_remarks: Vec<String>,
-    /// Which reading stands behind average power.
-    pub average_source: PowerSource,
     /// SM clock in the window, MHz.
     pub sm_clock_mhz: Option<Spread>,
     /// Memory clock in the window, MHz.

@@ -238,7 +238,6 @@ impl<'a> Observed<'a> {
             sensor: sensor.traits.origin.clone(),
             gain: sensor.gain.clone(),
             sensor_remarks: sensor.remarks.clone(),
-            average_source: gpu.average_source,
             sm_clock_mhz: whole(|state| state.sm_clock_mhz),
             memory_clock_mhz: whole(|state| state.memory_clock_mhz),
             temperature_celsius: degrees(|state| state.temperature_celsius),

@@ -6,6 +6,7 @@
 mod agent;
 mod attempt;
 mod changes;
+pub mod characterise;
 mod containers;
 mod engines;
 mod error;

@@ -20,16 +20,16 @@ mod state;
 mod timing;
 
 pub use error::{ReadCode, ReadError, TelemetryError};
-pub use gpu::{EnergyScope, GpuEntry, GpuTelemetry, LibraryInfo, MigEntry, Partial};
+pub use gpu::{EnergyScope, GpuEntry, GpuTelemetry, LibraryInfo, MigEntry, Partial, PowerSource};
 pub use nvml::NvmlTelemetry;
 pub use occupancy::{Occupancy, OwnedProcess, observe};
 pub use owner::{Owner, owner_of, parse_cgroup};
 pub use process::{GpuProcess, ProcessKind};
 pub use rapl::{RaplDomain, RaplMeter, RaplReading, RaplRecording, RaplSeries};
 pub use recording::{
-    CounterBreak, Dropped, ErrorTally, GpuRecording, PowerSource, Recording, SamplerCost,
-    ThreadCost,
+    CounterBreak, Dropped, ErrorTally, GpuRecording, Recording, SamplerCost, ThreadCost,
 };
+pub use recording_file::READINGS_SCHEMA;
 pub use sampler::{RecentView, Sampler, SamplerSettings, SamplerView};
 pub use snapshot::{Clocks, GpuSnapshot, PcieLink, PowerLimits, TemperatureThresholds};
 pub use state::{

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClockPair, EnergyScope, LibraryInfo, RaplRecording, ReadError, SamplerSettings, StateReading,
-    ViolationReading, XidEvent,
+    ClockPair, EnergyScope, LibraryInfo, PowerSource, RaplRecording, ReadError, SamplerSettings,
+    StateReading, ViolationReading, XidEvent,
 };
 use crate::energy::{GpuReadings, PowerReading};
 
@@ -55,16 +55,6 @@ pub struct GpuRecording {
     pub errors: BTreeMap<String, ErrorTally>,
     /// What bounded memory cost.
     pub dropped: Dropped,
-}
-
-/// What a `power average` is on this GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PowerSource {
-    /// No reading yet.
-    Unknown,
-    /// Field 185, or power usage where the field is absent: the same trailing mean on an H100.
-    Average,
 }
 
 /// A place that the counter's edges must not be joined across.
@@ -148,6 +138,8 @@ pub struct SamplerCost {
     pub lateness_max_ns: u64,
     /// One per thread.
     pub threads: Vec<ThreadCost>,
+    /// Threads that ended by a bug: what they should have read is missing. Empty in a sound recording.
+    pub failed_threads: Vec<String>,
 }
 
 /// What one thread cost.

@@ -1,5 +1,8 @@
 //! The keys of a campaign file, each with two values and its effect.
 
+#[path = "policy_entries.rs"]
+mod policy_entries;
+
 /// Where a key has its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -338,103 +341,6 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "experiments: [{backend: gadget}]",
         Experiments,
     );
-
-    let execution = |rest: &str| format!("execution: {{{rest}}}");
-    entry(
-        "execution",
-        "execution: {}",
-        &execution("cycles: 9"),
-        CampaignHash,
-    );
-    for (key, value, effect) in [
-        ("execution.cycles", "cycles: 9", CampaignHash),
-        ("execution.structure", "structure: grouped", CampaignHash),
-        ("execution.seed", "seed: 9", CampaignHash),
-        (
-            "execution.config_gap_seconds",
-            "config_gap_seconds: 9",
-            CampaignHash,
-        ),
-        (
-            "execution.cycle_gap_seconds",
-            "cycle_gap_seconds: 9",
-            CampaignHash,
-        ),
-        (
-            "execution.force_cold_start",
-            "force_cold_start: true",
-            CampaignHash,
-        ),
-        ("execution.timeouts", "timeouts: {load_seconds: 9}", Policy),
-        (
-            "execution.timeouts.start_seconds",
-            "timeouts: {start_seconds: 9}",
-            Policy,
-        ),
-        (
-            "execution.timeouts.load_seconds",
-            "timeouts: {load_seconds: 9}",
-            Policy,
-        ),
-        (
-            "execution.timeouts.warmup_seconds",
-            "timeouts: {warmup_seconds: 9}",
-            Policy,
-        ),
-        (
-            "execution.timeouts.measure_seconds",
-            "timeouts: {measure_seconds: 9}",
-            Policy,
-        ),
-        (
-            "execution.breaker",
-            "breaker: {consecutive_failures: 9}",
-            Policy,
-        ),
-        (
-            "execution.breaker.consecutive_failures",
-            "breaker: {consecutive_failures: 9}",
-            Policy,
-        ),
-    ] {
-        entry(key, "execution: {}", &execution(value), effect);
-    }
-    entry(
-        "warmup",
-        "warmup: {}",
-        "warmup: {enabled: false}",
-        Experiments,
-    );
-    entry(
-        "warmup.enabled",
-        "warmup: {}",
-        "warmup: {enabled: false}",
-        Experiments,
-    );
-    entry(
-        "warmup.max_seconds",
-        "warmup: {}",
-        "warmup: {max_seconds: 9}",
-        Experiments,
-    );
-    entry(
-        "warmup.min_iterations",
-        "warmup: {}",
-        "warmup: {min_iterations: 9}",
-        Experiments,
-    );
-    entry(
-        "warmup.throughput_cv",
-        "warmup: {}",
-        "warmup: {throughput_cv: 0.5}",
-        Experiments,
-    );
-    entry(
-        "baseline",
-        "baseline: off",
-        "baseline: required",
-        Experiments,
-    );
-    entry("gpus", "gpus: [GPU-0a]", "gpus: [GPU-0b]", CampaignHash);
+    entries.extend(policy_entries::entries());
     entries
 }

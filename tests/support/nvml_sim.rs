@@ -50,13 +50,22 @@ fn find() -> Option<PathBuf> {
 fn build() -> PathBuf {
     let deps = folders().swap_remove(0);
     let profile = deps.parent().expect("deps lies in a profile's folder");
-    let target = profile.parent().expect("a profile lies in the target folder");
+    let target = profile
+        .parent()
+        .expect("a profile lies in the target folder");
     let profile = match profile.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "-p", "lem-nvml-sim", "--profile", profile])
+        .args([
+            "build",
+            "--locked",
+            "-p",
+            "lem-nvml-sim",
+            "--profile",
+            profile,
+        ])
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -19,6 +19,7 @@ use crate::inbox::{InStep, Incoming};
 use crate::memory;
 use crate::output::{Answered, Output};
 use crate::parameters::Engine;
+use crate::simulated;
 
 /// Longest load request: the kernel takes arguments of up to 128 KiB.
 const MAX_LOAD_BYTES: usize = 96 * 1024;
@@ -61,13 +62,7 @@ pub fn converse(arguments: &Arguments) {
 
 /// The engine that a load request asks for, if it can be had.
 pub fn check(load: &Load) -> Result<Engine, Fault> {
-    if let Some(gpu) = load.gpus.first() {
-        return Err(Fault::new(
-            Code::GpuUnavailable,
-            format!("GPU {gpu:.80} was asked for, but this backend computes on the CPU"),
-        )
-        .hint("leave `gpus` out of the campaign for the reference backend"));
-    }
+    simulated::check(&load.gpus, &simulated::gpus())?;
     let engine = Engine::read(&load.parameters)?;
     memory::check(
         "loading the model",

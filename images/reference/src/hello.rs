@@ -3,6 +3,7 @@
 use lem_protocol::{Hello, PROTOCOL_VERSION};
 
 use crate::clock::monotonic_ns;
+use crate::simulated;
 
 /// Name of the backend.
 pub const BACKEND: &str = "reference";
@@ -23,7 +24,7 @@ pub fn hello() -> Hello {
         packages: ["candle-core", "candle-nn"]
             .map(|name| (name.to_owned(), CANDLE.to_owned()))
             .into(),
-        gpus: Vec::new(),
+        gpus: simulated::gpus(),
         device: DEVICE.to_owned(),
         monotonic_ns: monotonic_ns(),
     }

@@ -23,6 +23,7 @@ mod record;
 mod sampler;
 mod sequence;
 mod serve;
+mod simulated;
 mod window;
 mod workload;
 

@@ -33,6 +33,16 @@ pub fn to_load(shape: &Shape, dtype: DType) -> u128 {
     shape.weights() * dtype.size_in_bytes() as u128 + (2 * largest + 2 * rotary) * 4
 }
 
+/// Bytes of the keys and values of `together` of the longest of these prompts.
+pub fn caches(shape: &Shape, dtype: DType, prompts: &[Prompt], together: usize) -> u128 {
+    let whole = prompts
+        .iter()
+        .map(|prompt| prompt.input_ids.len() + prompt.output_tokens as usize)
+        .max()
+        .unwrap_or(0);
+    together as u128 * whole as u128 * shape.cache_bytes_per_token(dtype)
+}
+
 /// Bytes that `together` sequences of these prompts need at their height: caches, and the activations
 /// of a step in which all of them are prefilled.
 pub fn to_run(shape: &Shape, dtype: DType, prompts: &[Prompt], together: usize) -> u128 {
@@ -40,9 +50,9 @@ pub fn to_run(shape: &Shape, dtype: DType, prompts: &[Prompt], together: usize) 
         |length: fn(&Prompt) -> usize| prompts.iter().map(length).max().unwrap_or(0) as u128;
     let input = longest(|prompt| prompt.input_ids.len());
     let whole = longest(|prompt| prompt.input_ids.len() + prompt.output_tokens as usize);
+    let caches = caches(shape, dtype, prompts, together);
     let together = together as u128;
     let size = dtype.size_in_bytes() as u128;
-    let caches = together * whole * shape.cache_bytes_per_token(dtype);
     let streams =
         together * input * (8 * shape.hidden_size + 3 * shape.intermediate_size) as u128 * size;
     // Scores, their softmax, and the mask; one sequence at a time.

@@ -19,6 +19,7 @@ use crate::output::Answered;
 use crate::parameters::{Engine, Request as RequestParameters};
 use crate::post::Post;
 use crate::record;
+use crate::simulated::LoadLog;
 use crate::window::{self, Until, Window};
 use crate::workload;
 
@@ -33,6 +34,7 @@ struct Worker {
     effective: Parameters,
     workloads: PathBuf,
     outbox: PathBuf,
+    log: LoadLog,
 }
 
 /// Work whose every part has been checked.
@@ -40,6 +42,7 @@ struct Prepared {
     prompts: Vec<Prompt>,
     arrival: Arrival,
     request: RequestParameters,
+    cache_bytes: u128,
 }
 
 /// Carries out the load request in `loading` and then whatever is asked. Must run where the computing
@@ -50,7 +53,7 @@ pub fn converse(arguments: &Arguments, loading: &Loading, mut post: Post) {
     {
         let to = Answered::from(&line);
         match Worker::load(arguments, load, loading.start_ns, &to, &mut post) {
-            Ok(worker) => worker.serve(&mut post),
+            Ok(mut worker) => worker.serve(&mut post),
             Err(fault) => {
                 post.send(&to, fault.to_event());
                 refuse_all(&mut post);
@@ -96,6 +99,8 @@ impl Worker {
         };
         post.send(to, Event::Mark(start));
         let engine = before_load::check(load)?;
+        let mut log = LoadLog::begin(&arguments.outbox, &load.gpus)?;
+        log.busy(monotonic_ns(), 0)?;
         let Model::Random { seed } = load.model;
         let mut stopped = Ok(());
         let llama = Llama::random(engine.shape, engine.dtype, seed, &mut || {
@@ -108,6 +113,8 @@ impl Worker {
             name: MarkName::LoadEnd,
             monotonic_ns: monotonic_ns(),
         };
+        log.resident(engine.shape.weights() * engine.dtype.size_in_bytes() as u128);
+        log.idle(end.monotonic_ns)?;
         post.send(to, Event::Mark(end));
         let threads = rayon::current_num_threads().min(candle_core::utils::get_num_threads());
         let effective = engine.effective(threads);
@@ -126,10 +133,11 @@ impl Worker {
             effective,
             workloads: arguments.workloads.clone(),
             outbox: arguments.outbox.clone(),
+            log,
         })
     }
 
-    fn serve(&self, post: &mut Post) {
+    fn serve(&mut self, post: &mut Post) {
         while let Some(line) = post.next() {
             let to = Answered::from(&line);
             let ended = match &line.request {
@@ -167,6 +175,7 @@ impl Worker {
         let needed = memory::to_run(self.llama.shape(), self.engine.dtype, &prompts, together);
         memory::check("running this workload", needed)?;
         Ok(Prepared {
+            cache_bytes: memory::caches(self.llama.shape(), self.engine.dtype, &prompts, together),
             prompts,
             arrival: work.arrival,
             request,
@@ -178,6 +187,7 @@ impl Worker {
             prompts,
             arrival,
             request,
+            ..
         } = work;
         Window {
             llama: &self.llama,
@@ -188,10 +198,14 @@ impl Worker {
         }
     }
 
-    fn warm_up(&self, work: &Work, to: &Answered, post: &mut Post) -> Result<Outcome, Fault> {
+    fn warm_up(&mut self, work: &Work, to: &Answered, post: &mut Post) -> Result<Outcome, Fault> {
         let work = self.prepare(work)?;
+        let start_ns = monotonic_ns();
+        self.log.busy(start_ns, work.cache_bytes)?;
         let window = self.window(&work, Until::OneIteration);
-        let ran = window.run(monotonic_ns(), &mut |_| post.steer(to))?;
+        let ran = window.run(start_ns, &mut |_| post.steer(to));
+        self.log.idle(monotonic_ns())?;
+        let ran = ran?;
         Ok(Outcome::Warmup {
             output_tokens: ran
                 .requests
@@ -202,7 +216,12 @@ impl Worker {
         })
     }
 
-    fn measure(&self, measure: &Measure, to: &Answered, post: &mut Post) -> Result<Outcome, Fault> {
+    fn measure(
+        &mut self,
+        measure: &Measure,
+        to: &Answered,
+        post: &mut Post,
+    ) -> Result<Outcome, Fault> {
         let attempt = match &to.attempt {
             Some(attempt) if is_name(attempt) => attempt.clone(),
             _ => {
@@ -219,12 +238,15 @@ impl Worker {
             name: MarkName::MeasureStart,
             monotonic_ns: monotonic_ns(),
         };
+        self.log.busy(start.monotonic_ns, work.cache_bytes)?;
         post.send(to, Event::Mark(start));
         let window = self.window(&work, Until::Minima(measure.measure));
         let ran = window.run(start.monotonic_ns, &mut |completed| {
             post.progress(to, completed);
             post.steer(to)
-        })?;
+        });
+        self.log.idle(monotonic_ns())?;
+        let ran = ran?;
         let end = Mark {
             name: MarkName::MeasureEnd,
             monotonic_ns: ran.end_ns,

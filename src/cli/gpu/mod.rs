@@ -1,6 +1,7 @@
 //! `lemctl gpu …`.
 
 mod characterise;
+mod found;
 mod list;
 
 use clap::Subcommand;

@@ -5,6 +5,8 @@ use super::least_squares::t95;
 
 /// Fewest changes that tell anything.
 const FEWEST: usize = 20;
+/// Resolution of the driver's stamps, ns: no interval is narrower.
+const RESOLUTION_NS: f64 = 1e3;
 /// Largest distance from a whole number of periods, in periods, of a difference that counts.
 const LARGEST_OFF: f64 = 0.2;
 /// Least share of differences that must count.
@@ -65,7 +67,10 @@ pub fn update_period(changes_ns: &[f64]) -> Result<Estimate, String> {
     }
     let n = each.len() as f64;
     let variance = each.iter().map(|off| off * off).sum::<f64>() / (n - 1.0);
-    Ok(Estimate::new(period, t95(n - 1.0) * (variance / n).sqrt()))
+    Ok(Estimate::new(
+        period,
+        (t95(n - 1.0) * (variance / n).sqrt()).hypot(RESOLUTION_NS),
+    ))
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub struct Response {
 const WINDOWS: (f64, f64, i32) = (1e6, 1.25, 36);
 /// Latencies that are tried first, ns: from, step, count.
 const LATENCIES: (f64, f64, u32) = (-30e6, 5e6, 57);
+/// Where the search ends, and the resolution of the driver's stamps, ns.
+const FINEST: f64 = 1e3;
 /// Most readings that the search looks at.
 const MOST: usize = 600;
 /// Fewest readings.
@@ -87,8 +89,8 @@ pub fn response(readings: &[Observation], load: &KnownLoad) -> Result<Response, 
     let polls = readings.iter().map(|r| (r.after_ns - r.before_ns) as f64);
     let poll = polls.sum::<f64>() / readings.len() as f64;
     Ok(Response {
-        window_ns: Estimate::new(window, window_half.hypot(0.05 * poll)),
-        latency_ns: Estimate::new(latency, latency_half.hypot(0.5 * poll)),
+        window_ns: Estimate::new(window, window_half.hypot(0.05 * poll).hypot(FINEST)),
+        latency_ns: Estimate::new(latency, latency_half.hypot(0.5 * poll).hypot(FINEST)),
         explained,
         readings: readings.len(),
     })
@@ -200,7 +202,7 @@ fn refine(model: &Model<'_>, mut pair: Pair, share: f64) -> Pair {
     let Some(mut left) = model.left(pair) else {
         return pair;
     };
-    while step > 1e3 {
+    while step > FINEST {
         let mut better = false;
         // Along each parameter, and along both so that one end of the window stands still.
         for [window, latency] in [

@@ -7,8 +7,17 @@ use super::Estimate;
 use super::least_squares::t95;
 use crate::energy::readings::{CounterEdge, GpuReadings, PowerReading};
 
-/// Length of a block, ns: long against every sensor's memory, so that blocks are nearly independent.
-const BLOCK_NS: u64 = 1_000_000_000;
+/// Length of a block, ns: long against the memory of counter and sample buffer, so that blocks are nearly
+/// independent. (The trailing mean, which stands in where both are missing, remembers twice as much.)
+const BLOCK_NS: u64 = 500_000_000;
+/// A counter's block may be this much shorter: a step's moment is blurred by the polls around it, ns.
+const BLUR_NS: u64 = 20_000_000;
+/// Lengths of blocks are rounded to whole update periods if those are known so well that it blurs a block by less
+/// than this, ns.
+const ROUNDED_NS: f64 = 10_000_000.0;
+
+/// Unit of NVML's power readings, watts.
+const UNIT_WATTS: f64 = 1e-3;
 
 /// Mean watts from `start_ns` to `end_ns`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,9 +69,27 @@ pub fn difference(first: Estimate, second: Estimate) -> Estimate {
     )
 }
 
-/// Blocks of about a second between steps of the counter, inside the time given.
+/// The period, if it is known so well that a block's length can be rounded by it.
+fn known(period_ns: Option<Estimate>) -> Option<Estimate> {
+    let blurs = |period: &Estimate| period.half_width / period.value * BLOCK_NS as f64;
+    period_ns.filter(|period| period.value > 0.0 && blurs(period) < ROUNDED_NS)
+}
+
+/// Blocks of about half a second between steps of the counter, inside the time given. With its update period a
+/// block's length is rounded to whole periods: the moment of a single step is blurred by the polls around it.
 #[must_use]
-pub fn counter_blocks(edges: &[CounterEdge], start_ns: u64, end_ns: u64) -> Vec<Block> {
+pub fn counter_blocks(
+    edges: &[CounterEdge],
+    period_ns: Option<Estimate>,
+    start_ns: u64,
+    end_ns: u64,
+) -> Vec<Block> {
+    let rounded = |length_ns: u64| {
+        let length_ns = length_ns as f64;
+        known(period_ns).map_or(length_ns, |period| {
+            (length_ns / period.value).round() * period.value
+        })
+    };
     let mut blocks = Vec::new();
     let mut first: Option<&CounterEdge> = None;
     let middle = |edge: &CounterEdge| edge.before_ns.midpoint(edge.after_ns);
@@ -73,7 +100,7 @@ pub fn counter_blocks(edges: &[CounterEdge], start_ns: u64, end_ns: u64) -> Vec<
             continue;
         };
         let length_ns = middle(edge).saturating_sub(middle(from));
-        if length_ns < BLOCK_NS {
+        if length_ns < BLOCK_NS - BLUR_NS {
             continue;
         }
         first = Some(edge);
@@ -82,7 +109,7 @@ pub fn counter_blocks(edges: &[CounterEdge], start_ns: u64, end_ns: u64) -> Vec<
             blocks.push(Block {
                 start_ns: middle(from),
                 end_ns: middle(edge),
-                watts: energy as f64 * 1e6 / length_ns as f64,
+                watts: energy as f64 * 1e6 / rounded(length_ns),
             });
         }
     }
@@ -97,7 +124,7 @@ fn mean_inside(readings: &[PowerReading], start_ns: u64, end_ns: u64) -> Option<
     Some(inside.iter().map(|reading| reading.watts).sum::<f64>() / inside.len() as f64)
 }
 
-/// Blocks of a second of evenly spaced readings, inside the time given.
+/// Blocks of half a second of evenly spaced readings, inside the time given.
 #[must_use]
 pub fn power_blocks(readings: &[PowerReading], start_ns: u64, end_ns: u64) -> Vec<Block> {
     let count = end_ns.saturating_sub(start_ns) / BLOCK_NS;
@@ -118,13 +145,14 @@ pub fn power_blocks(readings: &[PowerReading], start_ns: u64, end_ns: u64) -> Ve
 #[must_use]
 pub fn steady(
     readings: &GpuReadings,
+    period_ns: Option<Estimate>,
     start_ns: u64,
     end_ns: u64,
 ) -> Option<(MeanOf, Estimate, Vec<Block>)> {
     let sources = [
         (
             MeanOf::Counter,
-            counter_blocks(&readings.counter, start_ns, end_ns),
+            counter_blocks(&readings.counter, period_ns, start_ns, end_ns),
         ),
         (
             MeanOf::Samples,
@@ -141,15 +169,25 @@ pub fn steady(
     ];
     sources.into_iter().find_map(|(source, blocks)| {
         let watts: Vec<f64> = blocks.iter().map(|block| block.watts).collect();
-        mean_of(&watts).map(|mean| (source, mean, blocks))
+        let mean = mean_of(&watts)?;
+        // What all blocks share does not show in their spread: the length of a period, the unit of a reading.
+        let period = known(period_ns).filter(|_| source == MeanOf::Counter);
+        let shared = period.map_or(0.0, |period| mean.value * period.half_width / period.value);
+        let half_width = mean.half_width.hypot(shared).hypot(UNIT_WATTS);
+        Some((source, Estimate::new(mean.value, half_width), blocks))
     })
 }
 
-/// By how much the sample buffer's mean differs from the counter's, relative to the counter's: over blocks of a
-/// second. None if either is missing.
+/// By how much the sample buffer's mean differs from the counter's, relative to the counter's: over such
+/// blocks. None if either is missing.
 #[must_use]
-pub fn agreement(readings: &GpuReadings, start_ns: u64, end_ns: u64) -> Option<Estimate> {
-    let blocks = counter_blocks(&readings.counter, start_ns, end_ns);
+pub fn agreement(
+    readings: &GpuReadings,
+    period_ns: Option<Estimate>,
+    start_ns: u64,
+    end_ns: u64,
+) -> Option<Estimate> {
+    let blocks = counter_blocks(&readings.counter, period_ns, start_ns, end_ns);
     let differences: Vec<f64> = blocks
         .iter()
         .filter(|block| block.watts > 0.0)
@@ -200,9 +238,14 @@ mod tests {
         let mut held = 0;
         for seed in 0..40 {
             let mean = |watts, seed| {
-                let (source, mean, blocks) =
-                    steady(&recorded(watts, 0.0, seed), 1_000_000_000, 11_000_000_000).unwrap();
-                assert_eq!((source, blocks.len()), (MeanOf::Counter, 9));
+                let (source, mean, blocks) = steady(
+                    &recorded(watts, 0.0, seed),
+                    None,
+                    1_000_000_000,
+                    11_000_000_000,
+                )
+                .unwrap();
+                assert_eq!((source, blocks.len()), (MeanOf::Counter, 19));
                 mean
             };
             let found = difference(mean(72.0, seed), mean(118.0, seed + 100));
@@ -213,14 +256,27 @@ mod tests {
     }
 
     #[test]
+    fn with_its_period_the_blur_of_single_steps_is_gone() {
+        let readings = recorded(100.0, 0.0, 3);
+        let width = |period_ns| {
+            let (_, mean, _) = steady(&readings, period_ns, 0, 11_000_000_000).unwrap();
+            assert!(mean.holds(100.0), "{mean:?}");
+            mean.half_width
+        };
+        let blurred = width(None);
+        assert!(width(Some(Estimate::new(100e6, 1e4))) < blurred / 3.0);
+        assert_eq!(width(Some(Estimate::new(100e6, 1e7))), blurred);
+    }
+
+    #[test]
     fn disagreement_is_found_and_agreement_is_not_taken_for_it() {
         for seed in 0..10 {
-            let apart = agreement(&recorded(400.0, 0.05, seed), 0, 11_000_000_000).unwrap();
+            let apart = agreement(&recorded(400.0, 0.05, seed), None, 0, 11_000_000_000).unwrap();
             assert!(
                 (apart.value - 0.05).abs() < 0.01 && !apart.holds(0.0),
                 "{apart:?}"
             );
-            let same = agreement(&recorded(400.0, 0.0, seed), 0, 11_000_000_000).unwrap();
+            let same = agreement(&recorded(400.0, 0.0, seed), None, 0, 11_000_000_000).unwrap();
             assert!(same.value.abs() < 0.005, "{same:?}");
         }
     }
@@ -229,23 +285,23 @@ mod tests {
     fn without_a_counter_the_next_source_stands_in() {
         let mut readings = recorded(100.0, 0.0, 1);
         readings.counter.clear();
-        let (source, mean, _) = steady(&readings, 1_000_000_000, 11_000_000_000).unwrap();
+        let (source, mean, _) = steady(&readings, None, 1_000_000_000, 11_000_000_000).unwrap();
         assert_eq!(source, MeanOf::Samples);
         assert!((mean.value - 100.0).abs() < 0.5);
-        assert!(agreement(&readings, 0, 11_000_000_000).is_none());
+        assert!(agreement(&readings, None, 0, 11_000_000_000).is_none());
         readings.samples.clear();
-        assert!(steady(&readings, 0, 11_000_000_000).is_none());
+        assert!(steady(&readings, None, 0, 11_000_000_000).is_none());
     }
 
     #[test]
     fn a_reset_counter_gives_no_block_across_it() {
         let edge = |seconds: u64, millijoules| CounterEdge {
-            before_ns: seconds * BLOCK_NS,
-            after_ns: seconds * BLOCK_NS,
+            before_ns: seconds * 1_000_000_000,
+            after_ns: seconds * 1_000_000_000,
             millijoules,
         };
         let edges = [edge(1, 1000), edge(2, 2000), edge(3, 10), edge(4, 1010)];
-        let watts: Vec<f64> = counter_blocks(&edges, 0, u64::MAX)
+        let watts: Vec<f64> = counter_blocks(&edges, None, 0, u64::MAX)
             .iter()
             .map(|b| b.watts)
             .collect();

@@ -72,7 +72,7 @@ impl Line {
         let mean_of = |pick: fn(&(f64, f64)) -> f64| points.iter().map(pick).sum::<f64>() / n;
         let (x, y) = (mean_of(|point| point.0), mean_of(|point| point.1));
         let squares: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
-        if !(squares > 0.0) {
+        if squares <= 0.0 {
             return None;
         }
         let products: f64 = points

@@ -12,10 +12,14 @@
 //! quantiles are the interval.
 
 use super::edges::{Edge, Edges};
-use super::grid::{Grid, Moment};
+use super::ends::{Reached, Side};
+use super::grid::Grid;
 use super::roughness::Roughness;
-use super::{End, WindowRequest};
+use super::sparse::sparse_energy;
+use super::{End, Source, WindowRequest};
 use crate::energy::interval::{Mixture, NORMAL_95, Part, rectangular_nodes};
+use crate::energy::sensor::Estimate;
+use crate::energy::waveform::{Point, even_run};
 
 /// Nodes of the latency's distribution.
 const LATENCIES: usize = 16;
@@ -25,6 +29,8 @@ const LATENCIES: usize = 16;
 pub(super) struct CounterEnergy {
     /// Distribution of the window's energy in joules, gain 1.
     pub energy: Mixture,
+    /// Whether its edges were seen.
+    pub source: Source,
     /// Update period found, in s.
     pub period: f64,
     /// Codes of what must be known.
@@ -34,7 +40,7 @@ pub(super) struct CounterEnergy {
 /// Energy of the window by the counter, or the code and words why not.
 pub(super) fn counter_energy(
     request: &WindowRequest<'_>,
-    samples: Option<&Roughness>,
+    samples: &[Point],
 ) -> Result<CounterEnergy, String> {
     let length = request.seconds();
     let expected = request.sensor.counter.update_period_ns.value / 1e9;
@@ -47,23 +53,60 @@ pub(super) fn counter_energy(
     if edges.edges.len() < 2 {
         return Err("counter_edges_missing: fewer than two steps of the counter were seen".into());
     }
-    let grid = Grid::fit(&edges, length)
-        .ok_or("counter_edges_irregular: the counter's steps fit no period")?;
     let latency = latency_bounds(request);
     let mut flags = Vec::new();
-    let start = Side::start(&edges, &grid, request.ends.0)?;
-    let end = Side::end(&edges, &grid, request.ends.1, length, latency.1, &mut flags)?;
-    let steady = start.steady || end.steady;
-    let own;
-    let roughness = match samples {
-        Some(found) => Some(found),
-        None if steady => {
-            let load = load_edges(&edges.edges, length, request.ends);
-            let power = mean_power(load, grid.period());
-            own = Roughness::of_edges(load, grid.jitter_variance() * power * power);
-            own.as_ref()
+    if edges.reset {
+        flags.push("counter_reset_outside_window".into());
+    }
+    if !edges.located {
+        flags.push("counter_edges_not_found".into());
+        return Ok(CounterEnergy {
+            energy: sparse_energy(request, &edges, latency)?,
+            source: Source::CounterSparse,
+            period: expected,
+            flags,
+        });
+    }
+    let known = request.sensor.counter.update_period_ns;
+    let known = Estimate::new(known.value / 1e9, known.half_width / 1e9);
+    let grid = Grid::fit(&edges, length, known)
+        .ok_or("counter_edges_irregular: the counter's steps fit no period")?;
+    let lost = |reason: String| {
+        if edges.reset {
+            "counter_reset: the counter went back or jumped within the window".into()
+        } else {
+            reason
         }
-        None => None,
+    };
+    let start = Side::start(&edges, &grid, request.ends.0).map_err(lost)?;
+    let end = Side::end(&edges, &grid, request.ends.1, length, latency.1, &mut flags);
+    let end = end.map_err(lost)?;
+    if gap_inside(&edges.edges, length) {
+        flags.push("counter_gap_inside".into());
+    }
+    let steady = start.steady || end.steady;
+    let roughness = if steady {
+        let load = load_edges(&edges.edges, length, request.ends);
+        let power = mean_power(load, grid.period());
+        let span = match (load.first(), load.last()) {
+            (Some(first), Some(last)) => (first.middle(), last.middle()),
+            _ => (0.0, length),
+        };
+        let seen = even_run(samples, span.0, span.1).and_then(|(watts, step)| {
+            // Samples of another scale or with another mean do not show this load.
+            let mean = watts.iter().sum::<f64>() / watts.len() as f64;
+            let same = (mean - power).abs() <= 0.15 * power;
+            Roughness::of_samples(&watts, step, grid.period()).filter(|_| same)
+        });
+        if seen.is_none() {
+            flags.push("interpolation_assumed".into());
+        }
+        let fast = |period: &f64| *period > 0.0 && *period < 2.5e9 * grid.period();
+        let periodic = request.load_periods_ns.iter().any(fast);
+        let jitter = grid.jitter_variance() * power * power;
+        seen.or_else(|| Roughness::of_edges(load, jitter, periodic))
+    } else {
+        None
     };
     if steady && roughness.is_none() {
         return Err(
@@ -73,8 +116,8 @@ pub(super) fn counter_energy(
     let resident = resident_variance(request.ends, &start, &end, length);
     let mut parts = Vec::new();
     let plain = [(1.0, 0.0)];
-    let nodes = roughness.map_or(&plain[..], |found| &found.nodes);
-    let shape = roughness.map_or(1.0, |found| found.shape);
+    let nodes = roughness.as_ref().map_or(&plain[..], |found| &found.nodes);
+    let shape = roughness.as_ref().map_or(1.0, |found| found.shape);
     let shifts: Vec<f64> = if steady {
         rectangular_nodes(latency.0, latency.1, LATENCIES).collect()
     } else {
@@ -97,11 +140,9 @@ pub(super) fn counter_energy(
             });
         }
     }
-    if edges.reset {
-        flags.push("counter_reset_outside_window".into());
-    }
     Ok(CounterEnergy {
         energy: Mixture::of(parts),
+        source: Source::Counter,
         period: grid.period(),
         flags,
     })
@@ -116,140 +157,6 @@ pub(super) fn latency_bounds(request: &WindowRequest<'_>) -> (f64, f64) {
     let low = ((latency.value - latency.half_width) / 1e9).max(0.0);
     let high = ((latency.value + latency.half_width) / 1e9).max(low);
     (low, high)
-}
-
-/// Accumulated energy at one end for one latency, and what its error depends on.
-struct Reached {
-    joules: f64,
-    /// Watts by which a common shift of the grid counts.
-    watts: f64,
-    lever: f64,
-    /// Variance from the updates' own jitter, in J².
-    own: f64,
-    /// Share of the period that has passed; None at an idle end.
-    share: Option<f64>,
-    /// Largest possible interpolation variance: power is not negative.
-    most: f64,
-}
-
-impl Reached {
-    fn bridge(&self, shape: f64) -> f64 {
-        self.share.map_or(0.0, |share| {
-            (4.0 * share * (1.0 - share)).max(0.0).powf(shape)
-        })
-    }
-}
-
-/// One end of the window, and the edges that it is worked out from.
-struct Side {
-    steady: bool,
-    /// The outer edge of an idle end.
-    outer: usize,
-    watts: f64,
-    moment: Moment,
-}
-
-impl Side {
-    fn start(edges: &Edges, grid: &Grid, end: End) -> Result<Self, String> {
-        let outer = edges.last_before(0.0);
-        let missing = "counter_edges_missing: no step of the counter before the window";
-        let outer = outer.ok_or(missing)?;
-        Ok(Self::of(outer, edges, grid, end))
-    }
-
-    fn end(
-        edges: &Edges,
-        grid: &Grid,
-        end: End,
-        length: f64,
-        latency: f64,
-        flags: &mut Vec<String>,
-    ) -> Result<Self, String> {
-        let covers = length + latency;
-        let outer = edges.edges.partition_point(|edge| edge.before < covers);
-        if outer >= edges.edges.len() {
-            return Err("counter_edges_missing: no step of the counter after the window".into());
-        }
-        let End::Idle {
-            watts,
-            half_width_watts,
-        } = end
-        else {
-            return Ok(Self::of(outer, edges, grid, end));
-        };
-        let tolerance = (3.0 * half_width_watts).max(5.0)
-            + 6.0 * watts * grid.jitter_variance().sqrt() / grid.period();
-        let settled = |index: usize| {
-            let (edge, next) = (edges.edges.get(index)?, edges.edges.get(index + 1)?);
-            let time = (next.number - edge.number) * grid.period();
-            Some(((next.joules - edge.joules) / time - watts).abs() <= tolerance)
-        };
-        // A latency above its bound shows: the counter still climbs faster than the resident power. Then a later
-        // edge covers the end. Where none does soon, the first stands and the flank is not what it was said to be.
-        let calm = (outer..outer + 4).find(|index| settled(*index) != Some(false));
-        if calm.is_none() {
-            flags.push("flank_power_not_resident".into());
-        }
-        Ok(Self::of(calm.unwrap_or(outer), edges, grid, end))
-    }
-
-    fn of(outer: usize, edges: &Edges, grid: &Grid, end: End) -> Self {
-        let (steady, watts) = match end {
-            End::Idle { watts, .. } => (false, watts),
-            End::Steady => (true, 0.0),
-        };
-        Self {
-            steady,
-            outer,
-            watts,
-            moment: grid.moment(&edges.edges[outer]),
-        }
-    }
-
-    /// Accumulated energy at the time `at` for the latency `shift`; None if no edges lie around it.
-    fn at(&self, at: f64, shift: f64, grid: &Grid, edges: &Edges) -> Option<Reached> {
-        if !self.steady {
-            let edge = edges.edges[self.outer];
-            return Some(Reached {
-                joules: edge.joules + self.watts * (at + shift - self.moment.at),
-                watts: self.watts,
-                lever: self.moment.lever,
-                own: self.watts.powi(2) * self.moment.own_variance,
-                share: None,
-                most: 0.0,
-            });
-        }
-        let wanted = at + shift;
-        let next = self.bracket(wanted, grid, edges)?;
-        let (left, right) = (edges.edges[next - 1], edges.edges[next]);
-        let (a, b) = (grid.moment(&left), grid.moment(&right));
-        let (time, rise) = (b.at - a.at, right.joules - left.joules);
-        if time <= 0.0 || right.number - left.number > 3.0 {
-            return None;
-        }
-        let share = ((wanted - a.at) / time).clamp(0.0, 1.0);
-        let watts = rise / time;
-        let own = (1.0 - share).powi(2) * a.own_variance + share.powi(2) * b.own_variance;
-        Some(Reached {
-            joules: left.joules + share * rise,
-            watts,
-            lever: (1.0 - share) * a.lever + share * b.lever,
-            own: watts * watts * own,
-            share: Some(share),
-            most: rise * rise * share * (1.0 - share),
-        })
-    }
-
-    /// Index of the first edge after a moment, by the grid.
-    fn bracket(&self, wanted: f64, grid: &Grid, edges: &Edges) -> Option<usize> {
-        let mut next = edges.edges.partition_point(|edge| edge.middle() <= wanted);
-        if next > 0 && grid.moment(&edges.edges[next - 1]).at > wanted {
-            next -= 1;
-        } else if next < edges.edges.len() && grid.moment(&edges.edges[next]).at <= wanted {
-            next += 1;
-        }
-        (next > 0 && next < edges.edges.len()).then_some(next)
-    }
 }
 
 /// Variance from the grid's error and the updates' jitter. The grid's error is common to both ends.
@@ -329,6 +236,15 @@ fn load_edges(edges: &[Edge], length: f64, ends: (End, End)) -> &[Edge] {
         }
     }
     edges.get(low..high).unwrap_or_default()
+}
+
+/// Whether more than three updates in a row were missed inside. The counter went on counting: only whether it
+/// was reset and came back above is not known.
+fn gap_inside(edges: &[Edge], length: f64) -> bool {
+    edges.windows(2).any(|pair| {
+        let inside = pair[0].after > 0.0 && pair[1].before < length;
+        inside && pair[1].number - pair[0].number > 3.0
+    })
 }
 
 fn mean_power(edges: &[Edge], period: f64) -> f64 {

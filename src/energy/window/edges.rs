@@ -37,7 +37,12 @@ pub(super) struct Edges {
     pub period: f64,
     /// The counter went backwards somewhere in the recording.
     pub reset: bool,
+    /// Most edges were seen within a part of a period. Otherwise the counter was only read now and then.
+    pub located: bool,
 }
+
+/// Widest bracket, in periods, that still says which update it was.
+const LOCATED: f64 = 0.6;
 
 /// A jump of the counter above this mean power between two edges is no energy, in watts.
 const IMPOSSIBLE_WATTS: f64 = 20_000.0;
@@ -90,6 +95,7 @@ impl Edges {
             edges,
             period,
             reset,
+            located: false,
         };
         numbered.number();
         numbered
@@ -97,11 +103,15 @@ impl Edges {
 
     /// Numbers the updates: each edge is a whole number of periods after the one before it. The period is the
     /// median distance, which holds as long as fewer than half of the updates were missed.
+    ///
+    /// An edge whose bracket spans most of a period (a poll came late, just after the update) is numbered by its
+    /// end: the value seen was that of the last update before it. It stays, since it says that its update was early:
+    /// leaving it out would favour late ones.
     fn number(&mut self) {
         let mut distances: Vec<f64> = self
             .edges
             .windows(2)
-            .map(|pair| pair[1].middle() - pair[0].middle())
+            .map(|pair| pair[1].after - pair[0].after)
             .collect();
         if distances.len() >= 4 {
             distances.sort_by(f64::total_cmp);
@@ -110,12 +120,27 @@ impl Edges {
                 self.period = median;
             }
         }
+        let narrow = |edge: &Edge| edge.width() <= LOCATED * self.period;
+        let located = self.edges.iter().filter(|edge| narrow(edge)).count();
+        self.located = 2 * located > self.edges.len();
         let period = self.period;
-        for index in 1..self.edges.len() {
-            let past = self.edges[index - 1];
-            let edge = &mut self.edges[index];
-            let steps = ((edge.middle() - past.middle()) / period).round().max(1.0);
-            edge.number = past.number + steps;
+        let mut anchor: Option<(f64, f64)> = None;
+        let mut last = -1.0;
+        for edge in &mut self.edges {
+            let from = |at: f64, from: f64| (at - from) / period;
+            let narrow = edge.width() <= LOCATED * period;
+            let number = match anchor {
+                Some((at, number)) if narrow => number + from(edge.middle(), at).round(),
+                Some((at, number)) => number + (from(edge.after, at) + 0.05).floor(),
+                None => last + 1.0,
+            };
+            edge.number = number.max(last + 1.0);
+            // The last update before a call is less than a period old; a call lasts a few ms.
+            edge.before = edge.before.max(edge.after - 1.1 * period);
+            last = edge.number;
+            if narrow {
+                anchor = Some((edge.middle(), edge.number));
+            }
         }
     }
 

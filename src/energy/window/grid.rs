@@ -8,12 +8,18 @@
 //! number of edges averages out, while polls that drift through the period pin the grid far below a bracket.
 
 use super::edges::{Edge, Edges};
+use crate::energy::interval::NORMAL_95;
+use crate::energy::sensor::Estimate;
 
-/// Edges used on each side of each end of the window. More would assume a regular grid for longer.
-const NEIGHBOURS: usize = 8;
+/// Which edges are used on each side of each end of the window, counted from it: all near ones, and fewer and
+/// fewer of those farther away, which pin the period.
+const NEIGHBOURS: [usize; 12] = [0, 1, 2, 3, 4, 5, 7, 10, 15, 22, 32, 45];
 
 /// Jitter's standard deviations that are weighed, as shares of the period.
-const JITTERS: [f64; 4] = [0.0005, 0.002, 0.007, 0.025];
+const JITTERS: [f64; 5] = [0.0005, 0.002, 0.006, 0.016, 0.04];
+
+/// Updates after which the grid is taken to have found back to itself, if its jitter adds up.
+const WANDER: f64 = 12.0;
 
 /// What is known of the updates' times. Times in s from the window's start.
 #[derive(Debug, Clone)]
@@ -32,6 +38,8 @@ pub(super) struct Grid {
     pub slope_variance: f64,
     /// Posterior of the jitter: weight and standard deviation in s.
     jitter: [(f64, f64); JITTERS.len()],
+    /// Updates between the window's ends, at most [`WANDER`].
+    apart: f64,
 }
 
 /// When one update happened, given the grid and its own bracket.
@@ -46,8 +54,9 @@ pub(super) struct Moment {
 }
 
 impl Grid {
-    /// Fits the grid around the window's ends; None with fewer than two edges.
-    pub fn fit(edges: &Edges, length: f64) -> Option<Self> {
+    /// Fits the grid around the window's ends; None with fewer than two edges. `expected` is the period in s as
+    /// known beforehand: it decides only where the edges do not.
+    pub fn fit(edges: &Edges, length: f64, expected: Estimate) -> Option<Self> {
         let chosen = neighbours(&edges.edges, length);
         if chosen.len() < 2 {
             return None;
@@ -83,6 +92,10 @@ impl Grid {
             number,
             centre: (middle, 2.2 * residual),
             slope: (slope, 2.2 * residual / farthest),
+            expected: (
+                expected.value,
+                (expected.half_width / NORMAL_95).max(0.003 * expected.value),
+            ),
         };
         let coarse = search.sum(
             9,
@@ -104,6 +117,7 @@ impl Grid {
             covariance: fine.covariance,
             slope_variance: fine.variance.1,
             jitter,
+            apart: (length / fine.mean.1).clamp(0.0, WANDER),
         })
     }
 
@@ -125,7 +139,14 @@ impl Grid {
         let lever = edge.number - self.number;
         let expected = self.centre + self.slope * lever;
         let mut sums = (0.0, 0.0, 0.0);
-        for (weight, sigma) in self.jitter {
+        // Whether each update strays about its own place, or after the one before it so that strays add up, is not
+        // known: both are weighed alike. Added up over n updates, each end strays by √(n/2) σ more.
+        let adding_up = (1.0 + 0.5 * self.apart).sqrt();
+        let models = self
+            .jitter
+            .into_iter()
+            .flat_map(|(weight, sigma)| [(0.5 * weight, sigma), (0.5 * weight, sigma * adding_up)]);
+        for (weight, sigma) in models {
             let reach = 5.0 * sigma;
             let low = edge.before.max(expected - reach);
             let high = edge.after.min(expected + reach);
@@ -155,20 +176,24 @@ impl Grid {
     }
 }
 
-/// The edges nearest to both ends.
+/// The edges around both ends, each once.
 fn neighbours(edges: &[Edge], length: f64) -> Vec<Edge> {
-    let mut chosen = Vec::with_capacity(4 * NEIGHBOURS);
-    let mut from = 0;
+    let mut chosen = Vec::with_capacity(4 * NEIGHBOURS.len());
     for end in [0.0, length] {
         let split = edges.partition_point(|edge| edge.middle() <= end);
-        let low = split.saturating_sub(NEIGHBOURS).max(from);
-        let high = (split + NEIGHBOURS).min(edges.len());
-        if low < high {
-            chosen.extend_from_slice(&edges[low..high]);
-            from = high;
-        }
+        chosen.extend(NEIGHBOURS.iter().map(|step| split + step));
+        chosen.extend(
+            NEIGHBOURS
+                .iter()
+                .filter_map(|step| split.checked_sub(step + 1)),
+        );
     }
+    chosen.sort_unstable();
+    chosen.dedup();
     chosen
+        .into_iter()
+        .filter_map(|index| edges.get(index).copied())
+        .collect()
 }
 
 /// Logistic distribution function for standard deviation 1.
@@ -191,6 +216,8 @@ struct Search<'a> {
     number: f64,
     centre: (f64, f64),
     slope: (f64, f64),
+    /// Period and its standard deviation as known beforehand.
+    expected: (f64, f64),
 }
 
 #[derive(Debug, Default)]
@@ -263,7 +290,10 @@ impl Search<'_> {
 
     fn log_likelihood(&self, centre: f64, slope: f64, sigma: f64) -> f64 {
         // Products of probabilities, with a log only now and then: a log for each edge costs the most.
-        let (mut log, mut product) = (0.0, 1.0);
+        let (mut log, mut product) = (
+            0.0,
+            density((slope - self.expected.0) / self.expected.1).max(1e-6),
+        );
         for edge in self.edges {
             let expected = centre + slope * (edge.number - self.number);
             let inside =
@@ -301,13 +331,14 @@ mod tests {
             edges,
             period: 0.1,
             reset: false,
+            located: true,
         }
     }
 
     #[test]
     fn drifting_polls_pin_the_grid_far_below_their_brackets() {
         let edges = polled(0.0271, -0.75, 24);
-        let grid = Grid::fit(&edges, 0.9).expect("a grid");
+        let grid = Grid::fit(&edges, 0.9, Estimate::new(0.1, 0.001)).expect("a grid");
         assert!((grid.period() - 0.0999).abs() < 2e-4, "{}", grid.period());
         let truth = -0.75 + 0.0999 * 12.0;
         let found = grid.moment(&edges.edges[12]);
@@ -319,7 +350,7 @@ mod tests {
     fn locked_polls_leave_their_bracket_open() {
         // A poll every quarter of the period sees each update with the same error.
         let edges = polled(0.0999 / 4.0, -0.75, 24);
-        let grid = Grid::fit(&edges, 0.9).expect("a grid");
+        let grid = Grid::fit(&edges, 0.9, Estimate::new(0.1, 0.001)).expect("a grid");
         let uniform = 0.025 / 12f64.sqrt();
         assert!(
             grid.centre_variance.sqrt() > 0.6 * uniform,

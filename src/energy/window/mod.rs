@@ -1,17 +1,22 @@
 //! The energy of one window on one GPU, from what its sensor said: a value, its intervals, or the reason why
 //! there is none. Knows no device, file or clock; docs/measurement.md derives the formulas.
 
+mod absolute;
 mod counter;
 mod edges;
+mod ends;
+mod fallback;
 mod grid;
 mod result;
 mod roughness;
+mod sources;
+mod sparse;
 mod total;
 
-pub use result::{Coherence, GpuEnergy, Source};
+pub use result::{GpuEnergy, Source};
+pub use sources::window_energy;
 pub use total::{TotalEnergy, total};
 
-use super::interval::Mixture;
 use super::readings::GpuReadings;
 use super::sensor::{Gain, SensorTraits};
 
@@ -77,63 +82,5 @@ impl WindowRequest<'_> {
     #[must_use]
     pub fn seconds(&self) -> f64 {
         (i128::from(self.end_ns) - i128::from(self.start_ns)) as f64 / 1e9
-    }
-}
-
-/// The energy of a window. Never panics: energy that cannot be had is None with its reason.
-#[must_use]
-pub fn window_energy(request: &WindowRequest<'_>) -> GpuEnergy {
-    let mut found = GpuEnergy::none(request);
-    let seconds = request.seconds();
-    if seconds <= 0.0 {
-        found.reason = Some("window_empty: it ends before it begins".into());
-        return found;
-    }
-    let period = request.sensor.counter.update_period_ns.value / 1e9;
-    if seconds < request.rules.min_updates * period {
-        found.reason = Some(format!(
-            "window_too_short_for_sensor: {seconds:.3} s hold fewer than {} updates of {period:.3} s",
-            request.rules.min_updates
-        ));
-        return found;
-    }
-    match counter::counter_energy(request, None) {
-        Ok(counter) => {
-            found.source = Source::Counter;
-            found.flags.extend(counter.flags);
-            found.take(&counter.energy);
-        }
-        Err(reason) => found.reason = Some(reason),
-    }
-    found
-}
-
-impl GpuEnergy {
-    fn none(request: &WindowRequest<'_>) -> Self {
-        Self {
-            gpu: request.readings.gpu.clone(),
-            seconds: request.seconds(),
-            source: Source::None,
-            fallbacks: Vec::new(),
-            joules: None,
-            reason: None,
-            timing: None,
-            absolute_joules: None,
-            absolute: None,
-            mean_watts: None,
-            waveform_joules: None,
-            waveform_max_watts: None,
-            waveform_min_watts: None,
-            disagreement: None,
-            coherence: None,
-            flags: Vec::new(),
-        }
-    }
-
-    fn take(&mut self, energy: &Mixture) {
-        let joules = energy.mean();
-        self.joules = Some(joules);
-        self.mean_watts = Some(joules / self.seconds);
-        self.timing = energy.interval();
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::energy::aliasing::Coherence;
 use crate::energy::interval::Interval;
 
 /// Where an energy comes from, best first.
@@ -23,22 +24,6 @@ pub enum Source {
     None,
 }
 
-/// How a periodic load and the sensor's update period meet.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Coherence {
-    /// Period of the load, in ns.
-    pub load_period_ns: f64,
-    /// Update period of the sensor, in ns.
-    pub update_period_ns: f64,
-    /// How many times the load's phase sweeps the sensor's period over the window, dimensionless.
-    pub phase_sweep: f64,
-    /// Whether it sweeps too little for the sensor's errors to average out.
-    pub coherent: bool,
-    /// Relative standard deviation that the sensor's aliasing adds to the energy, dimensionless; 0 if incoherent.
-    pub term: f64,
-}
-
 /// The energy of one window on one GPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,10 +42,14 @@ pub struct GpuEnergy {
     pub reason: Option<String>,
     /// 95 % interval of `joules` from timing alone (gain 1): this window's edges, latency, flanks, interpolation, aliasing.
     pub timing: Option<Interval>,
+    /// Standard deviation behind `timing`, in joules.
+    pub timing_sd_joules: Option<f64>,
     /// Energy after the sensor's gain and offset, in joules.
     pub absolute_joules: Option<f64>,
     /// 95 % interval of the true energy: timing, gain and offset combined.
     pub absolute: Option<Interval>,
+    /// Standard deviation behind `absolute`, in joules.
+    pub absolute_sd_joules: Option<f64>,
     /// `joules` / `seconds`, in watts.
     pub mean_watts: Option<f64>,
     /// Energy from the buffer of power samples, in joules.
@@ -89,8 +78,10 @@ impl GpuEnergy {
             joules: None,
             reason: Some(reason.to_owned()),
             timing: None,
+            timing_sd_joules: None,
             absolute_joules: None,
             absolute: None,
+            absolute_sd_joules: None,
             mean_watts: None,
             waveform_joules: None,
             waveform_max_watts: None,

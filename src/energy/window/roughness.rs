@@ -42,8 +42,8 @@ fn middles(energy: &[f64], step: usize) -> impl Iterator<Item = f64> + '_ {
 
 impl Roughness {
     /// From consecutive edges of the load. `jitter_joules2`: mean square that the updates' own jitter adds to a
-    /// step. None with fewer than three consecutive edges.
-    pub fn of_edges(edges: &[Edge], jitter_joules2: f64) -> Option<Self> {
+    /// step. `periodic`: the load is known to repeat faster than edges can show. None with fewer than three consecutive edges.
+    pub fn of_edges(edges: &[Edge], jitter_joules2: f64, periodic: bool) -> Option<Self> {
         let runs: Vec<Vec<f64>> = edges
             .chunk_by(|a, b| b.number - a.number == 1.0)
             .map(|run| run.iter().map(|edge| edge.joules).collect())
@@ -64,7 +64,11 @@ impl Roughness {
         // √(D(2U)/D(U)) = 2(1 + cos φ) for one line at the phase φ a period; its variance is D(U)/(1 − cos φ)².
         let ratio = 2f64.powf(0.5 * theta.max(0.0));
         let line = near.value / (2.0 - 0.5 * ratio).max(0.35).powi(2);
-        let rough_share = 0.5 * (1.0 - theta.max(0.0) / 4.0).max(0.1);
+        let rough_share = if periodic {
+            0.9
+        } else {
+            0.15 * (1.0 - theta.max(0.0) / 4.0).max(0.1)
+        };
         let mut nodes: Vec<(f64, f64)> = spread(smooth, log_sd.min(1.5))
             .map(|(weight, value)| (weight * (1.0 - rough_share), value))
             .collect();

@@ -3,14 +3,32 @@
 //! One thread reads power and states of all GPUs; one thread per GPU finds the steps of its energy counter,
 //! since a call of that takes milliseconds. Never tokio: its timers are late by more than the sensors differ.
 
-use std::sync::Arc;
+mod buffer;
+mod counter;
+mod lateness;
+mod phase;
+mod readings;
+mod shared;
+mod view;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GpuTelemetry, Recording, TelemetryError};
+use self::shared::{CounterLog, GpuShared, ReadingLog, Shared, Ticks, lock};
+pub use self::view::{RecentView, SamplerView};
+use super::rapl::RaplMeter;
+use super::timing::now_ns;
+use super::{ClockPair, GpuTelemetry, Recording, TelemetryError};
 use crate::energy::CounterEdge;
+
+/// Reading intervals that are taken as asked, ns.
+const INTERVALS_NS: (u64, u64) = (10_000_000, 10_000_000_000);
 
 /// How to sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,38 +56,12 @@ impl Default for SamplerSettings {
     }
 }
 
-/// The last seconds of one GPU, for warm-up and gaps.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RecentView {
-    /// UUID.
-    pub gpu: String,
-    /// Mean power between the first and the last counter edge of the span, watts; none with fewer than two
-    /// edges or a break between them.
-    pub counter_watts: Option<f64>,
-    /// Time between those two edges' centres, ns.
-    pub counter_span_ns: u64,
-    /// Mean of the `average` readings of the span, watts.
-    pub average_watts: Option<f64>,
-    /// Latest temperature, °C.
-    pub temperature_celsius: Option<i32>,
-    /// When that was read.
-    pub temperature_at_ns: Option<u64>,
-    /// Latest SM clock, MHz.
-    pub sm_clock_mhz: Option<u32>,
-    /// Latest reasons.
-    pub event_reasons: Option<u64>,
-}
-
 /// A running sampler. [`Self::stop`] ends its threads; a dropped one ends them too, without waiting.
 #[derive(Debug)]
 pub struct Sampler {
     view: SamplerView,
+    threads: Vec<(String, JoinHandle<()>)>,
 }
-
-/// A cloneable look at a running sampler, for other threads: `tokio::task::spawn_blocking(move ||
-/// view.wait_edge(timeout))`.
-#[derive(Debug, Clone)]
-pub struct SamplerView {}
 
 impl Sampler {
     /// Starts sampling `gpus` (UUIDs of GPUs or MIG devices).
@@ -79,10 +71,60 @@ impl Sampler {
     pub fn start(
         telemetry: Arc<dyn GpuTelemetry>,
         gpus: &[String],
-        settings: SamplerSettings,
+        mut settings: SamplerSettings,
     ) -> Result<Self, TelemetryError> {
-        let _ = (telemetry, gpus, settings);
-        unimplemented!("M0")
+        let (shortest, longest) = INTERVALS_NS;
+        settings.reading_interval_ns = settings.reading_interval_ns.clamp(shortest, longest);
+        let mut found = Vec::new();
+        for uuid in gpus {
+            found.push(open(&*telemetry, uuid)?);
+        }
+        let rapl = settings.rapl_root.as_deref();
+        let shared = Arc::new(Shared {
+            library: telemetry.library(),
+            rapl: Mutex::new(rapl.map(|root| RaplMeter::open(Path::new(root)))),
+            telemetry,
+            settings,
+            realtime_pair: ClockPair::now(),
+            started_ns: now_ns(),
+            gpus: found,
+            ticks: Mutex::new(Ticks::new()),
+            steps: Mutex::new(0),
+            stepped: Condvar::new(),
+            stopping: AtomicBool::new(false),
+            failed_threads: Mutex::new(Vec::new()),
+        });
+        let mut sampler = Self {
+            view: SamplerView {
+                shared: Arc::clone(&shared),
+            },
+            threads: Vec::new(),
+        };
+        let reading = Arc::clone(&shared);
+        // When a later thread does not start, dropping `sampler` ends the earlier ones.
+        sampler.spawn("readings".to_owned(), move || readings::read_on(&reading))?;
+        for (index, gpu) in gpus.iter().enumerate() {
+            let shared = Arc::clone(&shared);
+            sampler.spawn(format!("counter {gpu}"), move || {
+                counter::follow(&shared, &shared.gpus[index]);
+            })?;
+        }
+        Ok(sampler)
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), TelemetryError> {
+        // The kernel keeps 15 bytes of a thread's name.
+        let short: String = name.chars().take(15).collect();
+        let thread = std::thread::Builder::new().name(short).spawn(body);
+        let thread = thread.map_err(|error| TelemetryError::NoThread {
+            message: error.to_string(),
+        })?;
+        self.threads.push((name, thread));
+        Ok(())
     }
 
     /// A look at it that can be cloned and sent.
@@ -109,39 +151,56 @@ impl Sampler {
         self.view.wait_edge(timeout)
     }
 
-    /// Reads once more, ends the threads (within about 50 ms and one call of the library) and gives everything.
+    /// Reads once more, ends the threads (within about 50 ms and one call of the library each) and gives
+    /// everything.
     #[must_use]
-    pub fn stop(self) -> Recording {
-        unimplemented!("M0")
+    pub fn stop(mut self) -> Recording {
+        self.end();
+        for (name, thread) in std::mem::take(&mut self.threads) {
+            if thread.join().is_err() {
+                lock(&self.view.shared.failed_threads).push(name);
+            }
+        }
+        self.view.recording()
+    }
+
+    fn end(&self) {
+        let shared = &self.view.shared;
+        shared.stopping.store(true, Ordering::Relaxed);
+        shared.tell_step();
     }
 }
 
-impl SamplerView {
-    /// A copy of everything so far.
-    #[must_use]
-    pub fn recording(&self) -> Recording {
-        unimplemented!("M0")
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.end();
     }
+}
 
-    /// The span from `from_ns` to now, one per GPU; costs little however long the recording is.
-    #[must_use]
-    pub fn since(&self, from_ns: u64) -> Vec<RecentView> {
-        let _ = from_ns;
-        unimplemented!("M0")
-    }
-
-    /// Blocks until every GPU whose counter can be read has stepped after this call, and gives the last of
-    /// those edges; none when that takes longer than `timeout`, or no GPU has a readable counter.
-    #[must_use]
-    pub fn wait_edge(&self, timeout: Duration) -> Option<CounterEdge> {
-        let _ = timeout;
-        unimplemented!("M0")
-    }
-
-    /// The latest edge of one GPU. Never blocks for long.
-    #[must_use]
-    pub fn latest_edge(&self, gpu: &str) -> Option<CounterEdge> {
-        let _ = gpu;
-        unimplemented!("M0")
-    }
+fn open(telemetry: &dyn GpuTelemetry, uuid: &str) -> Result<GpuShared, TelemetryError> {
+    let scope = telemetry.energy_scope(uuid).map_err(|error| {
+        let known = telemetry.gpus().value;
+        let known: Vec<String> = known
+            .into_iter()
+            .flat_map(|gpu| {
+                let mig = gpu.mig.into_iter().map(|device| device.uuid);
+                std::iter::once(gpu.uuid).chain(mig)
+            })
+            .collect();
+        TelemetryError::UnknownGpu {
+            gpu: format!("{uuid} ({error})"),
+            available: if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            },
+        }
+    })?;
+    Ok(GpuShared {
+        uuid: uuid.to_owned(),
+        scope,
+        average_source: telemetry.average_source(uuid),
+        counter: Mutex::new(CounterLog::new(uuid)),
+        readings: Mutex::new(ReadingLog::new()),
+    })
 }

@@ -4,7 +4,6 @@
 //! `<CLOCK_MONOTONIC ns> <busy 0..1> <bytes held>`, appended at every change. The process holds an flock on
 //! its log; when nobody does any more, it has died. Nobody here holds one for longer than it takes to ask.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -39,7 +38,6 @@ struct Log {
     pid: u32,
     /// An unfinished line.
     rest: String,
-    last: Option<Change>,
     has_ended: bool,
 }
 
@@ -48,8 +46,6 @@ struct Log {
 pub struct LogFolder {
     folder: PathBuf,
     logs: Vec<Log>,
-    /// Logs that nobody held when this began: inode and length.
-    old: HashMap<PathBuf, u64>,
     began: bool,
     scanned_ns: u64,
     read_ns: u64,
@@ -62,7 +58,6 @@ impl LogFolder {
         Self {
             folder,
             logs: Vec::new(),
-            old: HashMap::new(),
             began: false,
             scanned_ns: 0,
             read_ns: 0,
@@ -87,7 +82,7 @@ impl LogFolder {
             }
             // Asked before the last lines are read, so that none is missed.
             let has_ended = !is_held(&log.path);
-            log.read(now_ns);
+            log.read();
             let changes = log.lines(now_ns);
             let mut tell = |change| {
                 told.push(Told {
@@ -124,14 +119,8 @@ impl LogFolder {
             let Ok(meta) = std::fs::symlink_metadata(&path) else {
                 continue;
             };
-            if !meta.is_file() || self.old.get(&path) == Some(&meta.ino()) {
-                continue;
-            }
-            // One that was made an instant ago and is not held yet is looked at again.
-            if !is_held(&path) {
-                if !self.began {
-                    self.old.insert(path, meta.ino());
-                }
+            // What nobody holds is old, or is not held yet and looked at again.
+            if !meta.is_file() || !is_held(&path) {
                 continue;
             }
             let Ok(file) = File::open(&path) else {
@@ -141,13 +130,11 @@ impl LogFolder {
                 .file_stem()
                 .and_then(|name| name.to_str()?.parse().ok());
             let pid = holder(meta.ino()).or(named).unwrap_or(0);
-            self.old.insert(path.clone(), meta.ino());
             self.logs.push(Log {
                 path,
                 file,
                 pid,
                 rest: String::new(),
-                last: None,
                 has_ended: false,
             });
         }
@@ -155,7 +142,7 @@ impl LogFolder {
 }
 
 impl Log {
-    fn read(&mut self, _now_ns: u64) {
+    fn read(&mut self) {
         let mut bytes = Vec::new();
         // What cannot be read now is read the next time.
         let _ = (&mut self.file).take(MOST_BYTES).read_to_end(&mut bytes);
@@ -182,7 +169,6 @@ impl Log {
             })();
             if let Some(change) = change {
                 changes.push(change);
-                self.last = Some(change);
             }
         }
         changes

@@ -1,0 +1,129 @@
+//! What is left on the GPU between runs: ours is swept and the container made anew; a stranger's is named and left
+//! alone.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+
+use crate::campaign_files::Files;
+use crate::lab::{Campaign, GPU, Lab, words};
+use crate::session::Session;
+
+/// A second worker in the campaign's container: it loads a model, so it holds memory on the simulated GPU, and
+/// stays until it is swept.
+fn plant(container: &str) -> Child {
+    let mut child = Command::new("docker")
+        .args(["exec", "--interactive", container, "/lem/worker"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let parameters = json!({ "threads": 1, "dtype": "float32", "hidden_size": 32, "num_layers": 1, "num_heads": 4,
+        "num_kv_heads": 4, "intermediate_size": 64, "vocab_size": 512, "context_length": 64 });
+    let load = json!({ "id": 1, "request": { "type": "load", "parameters": parameters,
+        "model": { "source": "random", "seed": 1 }, "gpus": [GPU] } });
+    writeln!(child.stdin.as_mut().unwrap(), "{load}").unwrap();
+    let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut answer = String::new();
+    while !answer.contains("done") {
+        answer.clear();
+        let read = std::io::BufRead::read_line(&mut reader, &mut answer).unwrap();
+        assert!(read > 0, "the planted worker ended");
+        assert!(!answer.contains("error"), "{answer}");
+    }
+    child
+}
+
+#[test]
+fn docker_a_planted_leak_is_found_swept_and_its_container_made_anew() {
+    let Some(lab) = Lab::new(&json!({})) else {
+        return;
+    };
+    let campaign = Campaign {
+        execution: "cycles: 3",
+        rest: "leaks: {tolerance_mib: 64, deadline_seconds: 1}",
+        ..Campaign::default()
+    };
+    lab.write(&campaign);
+    let arguments = lab.arguments(&["campaign", "up", "campaigns/lab.yaml"]);
+    let mut session = Session::start(&lab.project, &arguments);
+    session.wait_event("attempt_ended");
+    let files = Files::of(&lab.project, campaign.name);
+    let container = files.container().unwrap();
+    let mut planted = plant(&container);
+    assert_eq!(session.end().code, Some(0));
+    assert!(planted.wait().is_ok(), "it was swept");
+    let lost = files.events_of("container_lost");
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    let reason = lost[0]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("gpu_memory_leaked") && reason.contains(GPU) && reason.contains("MiB"),
+        "{reason}"
+    );
+    let results = lab.results(&campaign);
+    assert_eq!(results.len(), 3);
+    let leaked: Vec<usize> = (0..3)
+        .filter(|run| words(&results[*run]["flags"]).contains(&"gpu_memory_leaked"))
+        .collect();
+    assert_eq!(leaked.len(), 1, "{leaked:?}");
+    let found = &results[leaked[0]]["leak_check"]["gpus"][GPU];
+    assert_eq!(found["verdict"], "ours", "{found:#}");
+    // What came after it ran in another container on a clean GPU.
+    let last = &results[2]["leak_check"]["gpus"][GPU];
+    assert_eq!(last["verdict"], "clean", "{last:#}");
+    assert_eq!(files.accepted().len(), 3);
+    files.assert_nothing_left();
+}
+
+#[test]
+fn docker_a_strangers_process_is_named_stops_the_campaign_and_is_left_alone() {
+    let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = stranger.id();
+    let with = |from: f64| json!({ "faults": { "processes": [{ "pid": pid, "mib": 700, "when": { "from_s": from } }] } });
+    let Some(lab) = Lab::new(&with(4.0)) else {
+        return;
+    };
+    let campaign = Campaign {
+        execution: "cycles: 4",
+        rest: "leaks: {tolerance_mib: 64, deadline_seconds: 0.5}",
+        ..Campaign::default()
+    };
+    let said = lab.up(4, &campaign);
+    let named = format!("pid {pid}");
+    assert!(
+        said.stderr.contains("foreign_process")
+            && said.stderr.contains(&named)
+            && said.stderr.contains("sleep"),
+        "{said:#?}"
+    );
+    assert!(stranger.try_wait().unwrap().is_none(), "it was left alone");
+    let files = Files::of(&lab.project, campaign.name);
+    assert_eq!(files.events_of("breaker_opened").len(), 1);
+    files.assert_nothing_left();
+    // With it gone the campaign goes on.
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    lab.machine(&json!({}));
+    let resumed = lab.arguments(&["campaign", "resume", "lab"]);
+    let said = lab.project.run(&resumed);
+    assert!(matches!(said.code, Some(0 | 6)), "{said:#?}");
+    lab.project.expect(0, &["manifest", "verify", "lab"]);
+}
+
+#[test]
+fn docker_a_stranger_at_the_start_keeps_the_campaign_from_measuring() {
+    let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
+    let processes = json!([{ "pid": stranger.id(), "mib": 700, "when": {} }]);
+    let Some(lab) = Lab::new(&json!({ "faults": { "processes": processes } })) else {
+        return;
+    };
+    let said = lab.up(4, &Campaign::default());
+    assert!(said.stderr.contains("foreign_process"), "{said:#?}");
+    let files = Files::of(&lab.project, "lab");
+    assert_eq!(files.events_of("attempt_started").len(), 0);
+    files.assert_nothing_left();
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
