@@ -1,7 +1,10 @@
 //! `results list` and `results show`: sealed or not, and with files that somebody changed.
 
+use lemctl::execution::{RunStatus, Verdict};
 use lemctl::units::Digest;
 
+use crate::fake_worker::Act;
+use crate::stage::{EIGHT, Stage};
 use crate::{json, lemctl, measured, text};
 
 #[tokio::test(start_paused = true)]
@@ -195,5 +198,32 @@ async fn files_that_were_changed_give_nothing_and_are_told() {
             said.contains(&format!("{word}: ")) && said.contains(fix),
             "{said}"
         );
+    }
+}
+
+/// What was skipped names the code that all began with: `--retry failed=CODE` finds it by that.
+#[tokio::test(start_paused = true)]
+async fn skipped_runs_name_the_code_that_all_began_with() {
+    let stage = Stage::new(EIGHT);
+    stage.worker.at("load", 1, Act::Refuse("out_of_memory"));
+    stage.up().await.unwrap();
+    let skipped = json(&stage, 0, &["results", "list", "--verdict", "skipped"]);
+    let runs = skipped["runs"].as_array().unwrap();
+    // One of two engine keys: two experiments, two cycles, none of which was ever tried.
+    assert_eq!(runs.len(), 4, "{skipped}");
+    for run in runs {
+        let why = run["why"].as_str().unwrap();
+        let first = "same_as:load-engine:0 (out_of_memory): ";
+        assert!(why.starts_with(first), "{why}");
+        assert_eq!(run["attempts"], 0);
+    }
+    for run in 0..stage.state().plan().runs.len() {
+        if let RunStatus::Ended {
+            verdict: Verdict::Skipped { cause },
+            ..
+        } = stage.state().status(run)
+        {
+            assert_eq!(cause.origin(), "out_of_memory");
+        }
     }
 }
