@@ -20,7 +20,13 @@ impl PromptSource for Files {
 #[test]
 fn each_invalid_file_is_reported_with_all_of_its_problems() {
     let text = std::fs::read_to_string("catalogues/reference-0.1.0.json").unwrap();
-    let catalogues = Catalogues::new([Catalogue::parse("reference", &text).unwrap()]).unwrap();
+    // One that computes on the CPU and stands in for no GPU.
+    let abacus = text
+        .replace(r#""backend": "reference""#, r#""backend": "abacus""#)
+        .replace(r#""simulated_gpus": true"#, r#""simulated_gpus": false"#);
+    let parsed = [("reference", &text), ("abacus", &abacus)]
+        .map(|(name, text)| Catalogue::parse(name, text).unwrap());
+    let catalogues = Catalogues::new(parsed).unwrap();
     let mut names: Vec<String> = std::fs::read_dir("tests/invalid")
         .unwrap()
         .filter_map(|entry| {

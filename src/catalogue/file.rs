@@ -14,6 +14,7 @@ pub struct Catalogue {
     pub(super) version: String,
     pub(super) digest: Digest,
     pub(super) needs_gpu: bool,
+    pub(super) simulated_gpus: bool,
     pub(super) entry_point: String,
     pub(super) vocabulary: Vocabulary,
     pub(super) parameters: BTreeMap<String, Parameter>,
@@ -78,6 +79,13 @@ impl Catalogue {
     #[must_use]
     pub fn needs_gpu(&self) -> bool {
         self.needs_gpu
+    }
+
+    /// Whether a campaign may name GPUs for it: those that it runs on, or simulated ones that it stands in
+    /// for.
+    #[must_use]
+    pub fn may_name_gpus(&self) -> bool {
+        self.needs_gpu || self.simulated_gpus
     }
 
     /// How the worker enters the engine: part of every experiment, since defaults depend on it.

@@ -23,6 +23,8 @@ struct Raw {
     backend: String,
     version: String,
     device: Device,
+    #[serde(default)]
+    simulated_gpus: bool,
     entry_point: String,
     vocabulary: Vocabulary,
     parameters: Vec<Parameter>,
@@ -98,11 +100,15 @@ impl Catalogue {
         }
         check_name("backend", &raw.backend)?;
         check_name("version", &raw.version)?;
+        if raw.simulated_gpus && raw.device == Device::Cuda {
+            return Err("simulated_gpus is for a backend whose device is cpu".to_owned());
+        }
         let mut catalogue = Self {
             backend: raw.backend,
             version: raw.version,
             digest,
             needs_gpu: raw.device == Device::Cuda,
+            simulated_gpus: raw.simulated_gpus,
             entry_point: raw.entry_point,
             vocabulary: raw.vocabulary,
             parameters: BTreeMap::new(),

@@ -21,14 +21,15 @@ fn the_shipped_catalogue_is_of_the_workspace_version() {
         (catalogue.backend(), catalogue.version()),
         ("reference", env!("CARGO_PKG_VERSION"))
     );
-    assert!(!catalogue.needs_gpu());
+    assert!(!catalogue.needs_gpu() && catalogue.may_name_gpus());
     assert_eq!(catalogue.digest(), &Digest::of(TEXT.as_bytes()));
 }
 
 #[test]
 fn every_bad_edit_is_refused_and_named() {
     type Edit = fn(&mut Value);
-    let edits: [(&str, Edit); 14] = [
+    let edits: [(&str, Edit); 15] = [
+        ("simulated_gpus is for", |c| c["device"] = json!("cuda")),
         ("unknown field `more`", |c| c["more"] = json!(1)),
         ("unknown field `defualt`", |c| {
             c["parameters"][0]["defualt"] = json!(1)

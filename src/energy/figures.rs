@@ -13,7 +13,8 @@ pub enum WindowKind {
     /// Whole batches, first request to last token.
     WholeBatch,
     /// Closed loop: from the moment `concurrency` requests have returned a first token to the moment
-    /// N − concurrency − 1 have finished (ML.ENERGY's definition).
+    /// N − concurrency − 1 have finished (ML.ENERGY's definition); N counts all that were queued, also those
+    /// that were in flight at the end.
     SteadyState,
     /// Closed loop too short for a steady state: everything, ramp and drain included.
     WholeRun,
@@ -68,7 +69,7 @@ pub struct WindowFigures {
     pub requests: u64,
     /// Input tokens of those requests.
     pub input_tokens: u64,
-    /// Output tokens emitted inside.
+    /// Output tokens emitted inside, also by requests that did not finish.
     pub output_tokens: u64,
     /// Output tokens emitted inside, by its length.
     pub output_tokens_per_second: f64,
@@ -101,12 +102,10 @@ pub fn window_figures(record: &Record) -> Option<WindowFigures> {
     let whole = (mark(MarkName::MeasureStart)?, mark(MarkName::MeasureEnd)?);
     let (window, (start, end)) = match record.arrival {
         Arrival::Batch {} => (WindowKind::WholeBatch, whole),
-        Arrival::ClosedLoop { concurrency } => {
-            match steady_state(&record.requests, concurrency as usize) {
-                Some(bounds) => (WindowKind::SteadyState, bounds),
-                None => (WindowKind::WholeRun, whole),
-            }
-        }
+        Arrival::ClosedLoop { concurrency } => match steady_state(record, concurrency as usize) {
+            Some(bounds) => (WindowKind::SteadyState, bounds),
+            None => (WindowKind::WholeRun, whole),
+        },
     };
     let seconds = end.checked_sub(start).filter(|length| *length > 0)? as f64 / 1e9;
     let inside = |at: u64| at > start && at <= end;
@@ -118,7 +117,15 @@ pub fn window_figures(record: &Record) -> Option<WindowFigures> {
     let output_tokens: u64 = record
         .requests
         .iter()
-        .map(|request| tokens_inside(request, inside))
+        .map(|request| tokens_inside(request.first_token_ns, &request.token_gaps_ns, inside))
+        .chain(record.unfinished.iter().filter_map(|request| {
+            let first_token_ns = request.first_token_ns?;
+            Some(tokens_inside(
+                first_token_ns,
+                &request.token_gaps_ns,
+                inside,
+            ))
+        }))
         .sum();
     let latency =
         |of: fn(&RequestRecord) -> u64| Latency::of(finished.iter().map(|r| of(r)).collect());
@@ -148,24 +155,31 @@ pub fn window_figures(record: &Record) -> Option<WindowFigures> {
     })
 }
 
-fn steady_state(requests: &[RequestRecord], concurrency: usize) -> Option<(u64, u64)> {
+fn steady_state(record: &Record, concurrency: usize) -> Option<(u64, u64)> {
+    let (requests, unfinished) = (&record.requests, &record.unfinished);
     let mut first: Vec<u64> = requests
         .iter()
         .map(|request| request.first_token_ns)
+        .chain(
+            unfinished
+                .iter()
+                .filter_map(|request| request.first_token_ns),
+        )
         .collect();
     let mut last: Vec<u64> = requests.iter().map(RequestRecord::last_token_ns).collect();
     first.sort_unstable();
     last.sort_unstable();
     let start = *first.get(concurrency.checked_sub(1)?)?;
-    let finished = requests.len().checked_sub(concurrency + 1)?;
+    let started = requests.len() + unfinished.len();
+    let finished = started.checked_sub(concurrency + 1)?;
     let end = *last.get(finished.checked_sub(1)?)?;
     (end > start).then_some((start, end))
 }
 
-fn tokens_inside(request: &RequestRecord, inside: impl Fn(u64) -> bool) -> u64 {
-    let mut at = request.first_token_ns;
+fn tokens_inside(first_token_ns: u64, gaps_ns: &[u64], inside: impl Fn(u64) -> bool) -> u64 {
+    let mut at = first_token_ns;
     let mut count = u64::from(inside(at));
-    for gap in &request.token_gaps_ns {
+    for gap in gaps_ns {
         at = at.saturating_add(*gap);
         count += u64::from(inside(at));
     }
@@ -174,7 +188,7 @@ fn tokens_inside(request: &RequestRecord, inside: impl Fn(u64) -> bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use lem_protocol::{Mark, Parameters, TimingKind, Weights};
+    use lem_protocol::{Mark, Parameters, TimingKind, UnfinishedRequest, Weights};
 
     use super::*;
 
@@ -221,7 +235,38 @@ mod tests {
             ],
             token_timing: TimingKind::Measured,
             requests,
+            unfinished: vec![],
         }
+    }
+
+    #[test]
+    fn what_was_in_flight_at_the_end_keeps_the_state_steady_and_its_tokens_count() {
+        let mut record = record(Arrival::ClosedLoop { concurrency: 2 }, 10, 2);
+        // Of the sixth wave one has made two tokens, of which one comes after the window; one waits.
+        let queued = 1_000 + 5 * 400;
+        let one = UnfinishedRequest {
+            prompt: 0,
+            input_tokens: 2,
+            queued_ns: queued,
+            prefill_ns: Some(queued + 50),
+            first_token_ns: Some(queued - 100),
+            token_gaps_ns: vec![200],
+        };
+        let waits = UnfinishedRequest {
+            prefill_ns: None,
+            first_token_ns: None,
+            token_gaps_ns: vec![],
+            ..one.clone()
+        };
+        record.unfinished = vec![one, waits];
+        let figures = window_figures(&record).expect("a window");
+        assert_eq!(figures.window, WindowKind::SteadyState);
+        // N is 12: from the 2nd first token (1200) to the 9th finish (3000), not to the 7th (2600).
+        assert_eq!((figures.start_ns, figures.end_ns), (1_200, 3_000));
+        // Two requests' 2nd and 3rd tokens, four waves of six, and the unfinished one's first.
+        assert_eq!(figures.output_tokens, 4 + 24 + 1);
+        assert_eq!(figures.requests, 10);
+        assert_eq!(figures.e2e.map(|latency| latency.count), Some(10));
     }
 
     #[test]

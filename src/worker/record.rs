@@ -3,6 +3,7 @@
 use super::printable;
 use lem_protocol::{
     Arrival, MarkName, MeasureFor, Parameters, RECORD_SCHEMA_VERSION, Record, RequestRecord,
+    UnfinishedRequest,
 };
 
 /// What a record must say.
@@ -74,6 +75,21 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
         check_request(request, expected.lengths, start, end)
             .map_err(|what| format!("requests[{index}]: {what}"))?;
     }
+    let in_flight = match expected.arrival {
+        // Whole batches: at their end nothing is in flight.
+        Arrival::Batch {} => 0,
+        Arrival::ClosedLoop { concurrency } => concurrency as usize,
+    };
+    if record.unfinished.len() > in_flight {
+        return Err(format!(
+            "{} requests are unfinished, at most {in_flight} can be in flight",
+            record.unfinished.len()
+        ));
+    }
+    for (index, request) in record.unfinished.iter().enumerate() {
+        check_unfinished(request, expected.lengths, start, end)
+            .map_err(|what| format!("unfinished[{index}]: {what}"))?;
+    }
     Ok(record)
 }
 
@@ -104,6 +120,43 @@ fn check_request(
             ("measure_end", end),
         ],
     )
+}
+
+fn check_unfinished(
+    request: &UnfinishedRequest,
+    lengths: &[(u32, u32)],
+    start: u64,
+    end: u64,
+) -> Result<(), String> {
+    let (input, output) = lengths
+        .get(request.prompt as usize)
+        .ok_or_else(|| format!("prompt {} of {}", request.prompt, lengths.len()))?;
+    same("input_tokens", &request.input_tokens, input)?;
+    if request.output_tokens() >= u64::from(*output) {
+        let made = request.output_tokens();
+        return Err(format!(
+            "it has {made} of {output} output tokens: it is finished"
+        ));
+    }
+    if request.first_token_ns.is_none() && !request.token_gaps_ns.is_empty() {
+        return Err("it has gaps between tokens and no first token".to_owned());
+    }
+    if request.prefill_ns.is_none() && request.first_token_ns.is_some() {
+        return Err("it has a first token and no prefill".to_owned());
+    }
+    let times = [
+        ("measure_start", Some(start)),
+        ("queued", Some(request.queued_ns)),
+        ("prefill", request.prefill_ns),
+        ("first token", request.first_token_ns),
+        ("last token", request.last_token_ns()),
+        ("measure_end", Some(end)),
+    ];
+    let known: Vec<(&str, u64)> = times
+        .into_iter()
+        .filter_map(|(name, at)| Some((name, at?)))
+        .collect();
+    in_order("request", &known)
 }
 
 fn mark(record: &Record, name: MarkName) -> Result<u64, String> {
@@ -184,10 +237,31 @@ mod tests {
                 first_token_ns: 1_500,
                 token_gaps_ns: vec![10, 20],
             }],
+            unfinished: vec![],
+        }
+    }
+
+    /// The same in a closed loop of two, with one that has made two of three tokens.
+    fn closed_loop() -> Record {
+        Record {
+            arrival: Arrival::ClosedLoop { concurrency: 2 },
+            unfinished: vec![UnfinishedRequest {
+                prompt: 0,
+                input_tokens: 2,
+                queued_ns: 2_000,
+                prefill_ns: Some(2_100),
+                first_token_ns: Some(2_500),
+                token_gaps_ns: vec![10],
+            }],
+            ..record()
         }
     }
 
     fn checked(record: &Record) -> Result<Record, String> {
+        checked_as(record, Arrival::Batch {})
+    }
+
+    fn checked_as(record: &Record, arrival: Arrival) -> Result<Record, String> {
         let requested = Parameters::new();
         let expected = Expected {
             attempt: "e.c1.a1",
@@ -195,7 +269,7 @@ mod tests {
             requested: &requested,
             workload: "aa",
             lengths: &[(2, 3)],
-            arrival: Arrival::Batch {},
+            arrival,
             measure: MeasureFor {
                 min_seconds: 1.0,
                 min_requests: 1,
@@ -209,6 +283,46 @@ mod tests {
     #[test]
     fn an_honest_record_passes() {
         assert_eq!(checked(&record()), Ok(record()));
+    }
+
+    #[test]
+    fn what_was_in_flight_is_checked_too() {
+        let arrival = Arrival::ClosedLoop { concurrency: 2 };
+        assert_eq!(checked_as(&closed_loop(), arrival), Ok(closed_loop()));
+        let mut waiting = closed_loop();
+        waiting.unfinished[0] = UnfinishedRequest {
+            prefill_ns: None,
+            first_token_ns: None,
+            token_gaps_ns: vec![],
+            ..waiting.unfinished[0].clone()
+        };
+        assert_eq!(checked_as(&waiting, arrival), Ok(waiting.clone()));
+        type Lie = (&'static str, fn(&mut UnfinishedRequest));
+        let lies: [Lie; 9] = [
+            ("unfinished[0]: prompt 7", |r| r.prompt = 7),
+            ("input_tokens", |r| r.input_tokens = 3),
+            ("it is finished", |r| r.token_gaps_ns.push(1)),
+            ("no first token", |r| r.first_token_ns = None),
+            ("no prefill", |r| r.prefill_ns = None),
+            ("queued", |r| r.queued_ns = 1),
+            ("prefill", |r| r.prefill_ns = Some(1_500)),
+            ("first token", |r| r.first_token_ns = Some(2_050)),
+            ("measure_end", |r| r.token_gaps_ns[0] = u64::MAX),
+        ];
+        for (word, lie) in lies {
+            let mut record = closed_loop();
+            lie(&mut record.unfinished[0]);
+            let error = checked_as(&record, arrival).expect_err(word);
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        let mut crowd = closed_loop();
+        crowd.unfinished = vec![crowd.unfinished[0].clone(); 3];
+        let error = checked_as(&crowd, arrival).expect_err("three of two");
+        assert!(error.contains("at most 2 can be in flight"), "{error}");
+        let mut batch = record();
+        batch.unfinished = closed_loop().unfinished;
+        let error = checked(&batch).expect_err("none of a batch");
+        assert!(error.contains("at most 0"), "{error}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use process::{
     AGENT_FAILED, AGENT_LEASE_PASSED, AGENT_REFUSED, AGENT_STOPPED, AGENT_USAGE, ExitRecord,
     MAX_EXIT_RECORD_BYTES, MAX_NAME_BYTES, ProbeReport, SweepReport, WORKER_NOT_STARTED, is_name,
 };
-pub use record::{Mark, MarkName, Record, RequestRecord, TimingKind, Weights};
+pub use record::{Mark, MarkName, Record, RequestRecord, TimingKind, UnfinishedRequest, Weights};
 pub use request::{Load, Measure, Model, Request, RequestLine, Work};
 pub use workload::{Arrival, MeasureFor, Prompt, WorkloadFile};
 

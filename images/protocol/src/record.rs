@@ -36,6 +36,10 @@ pub struct Record {
     pub token_timing: TimingKind,
     /// The requests, in the order in which they were queued.
     pub requests: Vec<RequestRecord>,
+    /// Closed loop: the requests that were in flight when the window ended, in the order in which they were
+    /// queued. What they used is in the window's energy, so what they made must be known.
+    #[serde(default)]
+    pub unfinished: Vec<UnfinishedRequest>,
 }
 
 /// One finished request.
@@ -65,6 +69,42 @@ impl RequestRecord {
         self.token_gaps_ns
             .iter()
             .fold(self.first_token_ns, |at, gap| at.saturating_add(*gap))
+    }
+}
+
+/// A request that was in flight when the window ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnfinishedRequest {
+    /// Index of its prompt in the workload file.
+    pub prompt: u32,
+    /// Input tokens.
+    pub input_tokens: u32,
+    /// When it was handed to the engine.
+    pub queued_ns: u64,
+    /// When its prefill began; null if it still waited.
+    pub prefill_ns: Option<u64>,
+    /// When its first token existed; null if it has none.
+    pub first_token_ns: Option<u64>,
+    /// Time from each of its tokens to the next, as far as there are any.
+    pub token_gaps_ns: Vec<u64>,
+}
+
+impl UnfinishedRequest {
+    /// Output tokens that it has.
+    #[must_use]
+    pub fn output_tokens(&self) -> u64 {
+        match self.first_token_ns {
+            Some(_) => self.token_gaps_ns.len() as u64 + 1,
+            None => 0,
+        }
+    }
+
+    /// When its last token so far existed; saturates on hostile gaps.
+    #[must_use]
+    pub fn last_token_ns(&self) -> Option<u64> {
+        let gaps = self.token_gaps_ns.iter();
+        Some(gaps.fold(self.first_token_ns?, |at, gap| at.saturating_add(*gap)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request on its way through the engine: its cache, its next tokens, its times.
 
-use lem_protocol::{Prompt, RequestRecord};
+use lem_protocol::{Prompt, RequestRecord, UnfinishedRequest};
 
 use crate::fault::Fault;
 use crate::model::{Cache, Llama, Span};
@@ -63,6 +63,20 @@ impl Queued {
     }
 }
 
+impl Queued {
+    /// What is written down about it if it never runs.
+    pub fn into_unfinished(self, prompt: &Prompt) -> UnfinishedRequest {
+        UnfinishedRequest {
+            prompt: count(self.prompt),
+            input_tokens: count(prompt.input_ids.len()),
+            queued_ns: self.queued_ns,
+            prefill_ns: None,
+            first_token_ns: None,
+            token_gaps_ns: Vec::new(),
+        }
+    }
+}
+
 impl Sequence {
     /// Its part of the next step.
     pub fn span(&mut self) -> Span<'_> {
@@ -93,6 +107,19 @@ impl Sequence {
     /// Whether it has all its tokens.
     pub fn is_finished(&self) -> bool {
         self.left == 0
+    }
+
+    /// What is written down about it if it does not finish.
+    pub fn into_unfinished(self) -> UnfinishedRequest {
+        let record = self.record;
+        UnfinishedRequest {
+            prompt: record.prompt,
+            input_tokens: record.input_tokens,
+            queued_ns: record.queued_ns,
+            prefill_ns: Some(record.prefill_ns),
+            first_token_ns: Some(record.first_token_ns).filter(|at| *at > 0),
+            token_gaps_ns: record.token_gaps_ns,
+        }
     }
 
     /// What is written down about it.

@@ -266,6 +266,7 @@ impl Worker {
             marks: vec![start, end],
             token_timing: TimingKind::Measured,
             requests: ran.requests,
+            unfinished: ran.unfinished,
         };
         let written = record::write(&self.outbox, &record)?;
         Ok(Outcome::Measure {

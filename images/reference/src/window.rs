@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use lem_protocol::{Arrival, MeasureFor, Prompt, RequestRecord};
+use lem_protocol::{Arrival, MeasureFor, Prompt, RequestRecord, UnfinishedRequest};
 
 use crate::clock::monotonic_ns;
 use crate::fault::{Code, Fault};
@@ -43,6 +43,8 @@ pub struct Ran {
     pub end_ns: u64,
     /// The finished requests, in the order in which they were queued.
     pub requests: Vec<RequestRecord>,
+    /// The requests that were in flight at the end, in the same order.
+    pub unfinished: Vec<UnfinishedRequest>,
 }
 
 /// Requests in flight at once, and so in the first lot.
@@ -97,10 +99,19 @@ impl Window<'_> {
                     .into_iter()
                     .map(|(_, record)| record)
                     .collect();
+                let running = state.running.into_iter();
+                let running = running.map(|one| (one.ordinal, one.into_unfinished()));
+                let waiting = state.waiting.into_iter().map(|one| {
+                    let prompt = &self.prompts[one.prompt];
+                    (one.ordinal, one.into_unfinished(prompt))
+                });
+                let mut unfinished: Vec<_> = running.chain(waiting).collect();
+                unfinished.sort_unstable_by_key(|(ordinal, _)| *ordinal);
                 return Ok(Ran {
                     start_ns,
                     end_ns: now_ns,
                     requests,
+                    unfinished: unfinished.into_iter().map(|(_, one)| one).collect(),
                 });
             }
             let arriving = if matches!(self.arrival, Arrival::Batch {}) {

@@ -24,7 +24,9 @@ impl Loader<'_> {
         let catalogues = grid.catalogues();
         if !gpus.is_empty()
             && !catalogues.is_empty()
-            && catalogues.values().all(|catalogue| !catalogue.needs_gpu())
+            && catalogues
+                .values()
+                .all(|catalogue| !catalogue.may_name_gpus())
         {
             let backends: Vec<&str> = catalogues.into_keys().collect();
             let message = format!(

@@ -46,6 +46,10 @@ pub(super) struct EdgeFinder {
     spread_ns: f64,
     /// Running mean of a call's time.
     call_ns: f64,
+    /// Running mean of how late the thread wakes: much on a busy machine.
+    late_ns: f64,
+    /// When the next call was meant to begin; 0 before the first.
+    wake_ns: u64,
     /// Added to the guard after an edge came before the first poll; fades.
     extra_ns: f64,
     /// Centre of the last edge's bracket, smoothed.
@@ -71,6 +75,8 @@ impl EdgeFinder {
             period_ns: (period_ns as f64).clamp(PERIOD_RANGE.0, PERIOD_RANGE.1),
             spread_ns: 0.0,
             call_ns: 0.0,
+            late_ns: 0.0,
+            wake_ns: 0,
             extra_ns: 0.0,
             phase_ns: None,
             edges: 0,
@@ -94,6 +100,10 @@ impl EdgeFinder {
         } else {
             self.call_ns + GAIN * (call - self.call_ns)
         };
+        if self.wake_ns > 0 {
+            let late = start_ns.saturating_sub(self.wake_ns) as f64;
+            self.late_ns += GAIN * (late - self.late_ns);
+        }
         self.failures = 0;
         self.polls_since_edge += 1;
         let Some(known) = self.value.replace(millijoules) else {
@@ -179,12 +189,17 @@ impl EdgeFinder {
 
     /// How long before a predicted edge the dense polls begin.
     fn guard_ns(&self) -> f64 {
-        let guard = self.call_ns + 2.5 * self.spread_ns + self.extra_ns + 1e6;
+        let guard = self.call_ns + 2.5 * self.spread_ns + 3.0 * self.late_ns + self.extra_ns + 1e6;
         guard.min(self.period_ns / 2.0)
     }
 
     /// When to ask next, given that it is `now_ns`.
     pub(super) fn next_poll_ns(&mut self, now_ns: u64) -> u64 {
+        self.wake_ns = self.planned_ns(now_ns);
+        self.wake_ns
+    }
+
+    fn planned_ns(&mut self, now_ns: u64) -> u64 {
         let quarter = (self.period_ns / 4.0) as u64;
         if self.failures > 0 {
             let waits = quarter << self.failures.min(6);

@@ -101,6 +101,7 @@ impl FakeWorker {
             workload: work.workload.clone(),
             arrival: work.arrival,
             requests: requests.collect(),
+            unfinished: vec![],
             marks: vec![
                 mark(MarkName::MeasureStart, start),
                 mark(MarkName::MeasureEnd, self.clock.monotonic_ns()),

@@ -106,6 +106,7 @@ fn both_minima_must_hold() {
     assert_consistent(&ran);
     assert!(ran.end_ns - ran.start_ns >= 50_000_000);
     assert!(ran.requests.len().is_multiple_of(3) && ran.requests.len() > 3);
+    assert_eq!(ran.unfinished, []);
 }
 
 #[test]
@@ -113,6 +114,21 @@ fn a_closed_loop_keeps_its_requests_in_flight_and_at_most_a_batch_running() {
     let ran = run(Arrival::ClosedLoop { concurrency: 5 }, 2, minima(0.0, 12));
     assert_consistent(&ran);
     assert!(ran.requests.len() >= 12);
+    // What was in flight when the last finished and no other took its place: all prompts are different, so
+    // only one ends at a time.
+    assert_eq!(ran.unfinished.len(), 4);
+    for request in &ran.unfinished {
+        let size = request.prompt + 1;
+        assert_eq!(request.input_tokens, size);
+        assert!(request.output_tokens() < u64::from(size) * 3);
+        assert_eq!(
+            request.prefill_ns.is_some(),
+            request.first_token_ns.is_some()
+        );
+        assert!(request.last_token_ns().is_none_or(|at| at <= ran.end_ns));
+    }
+    let waits = |request: &&UnfinishedRequest| request.prefill_ns.is_none();
+    assert_eq!(ran.unfinished.iter().filter(waits).count(), 3);
     for request in &ran.requests {
         let at = request.prefill_ns;
         let runs = |other: &&RequestRecord| other.prefill_ns <= at && at < other.last_token_ns();

@@ -2,12 +2,15 @@
 //!
 //! `<folder>/<campaign>/<backend>/outbox/gpu/*.log`, one a process. Each line is
 //! `<CLOCK_MONOTONIC ns> <busy 0..1> <bytes held>`, appended at every change. The process holds an flock on
-//! its log; when nobody does any more, it has died. Nobody here holds one for longer than it takes to ask.
+//! its log; when nobody does any more, it has died. Whether a log is held is asked of /proc/locks first,
+//! so that no worker finds its log locked by the question.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -35,6 +38,9 @@ pub struct Told {
 struct Log {
     path: PathBuf,
     file: File,
+    /// Inode and birth.
+    identity: (u64, Option<SystemTime>),
+    read_bytes: u64,
     pid: u32,
     /// An unfinished line.
     rest: String,
@@ -114,25 +120,41 @@ impl LogFolder {
             })
             .collect();
         found.sort_unstable();
+        if found.is_empty() {
+            return;
+        }
+        let holders = holders();
         for path in found {
             // Never through a link: an outbox is a container's to write.
             let Ok(meta) = std::fs::symlink_metadata(&path) else {
                 continue;
             };
             // What nobody holds is old, or is not held yet and looked at again.
-            if !meta.is_file() || !is_held(&path) {
+            let may_be_held = holders.is_empty() || holders.contains_key(&meta.ino());
+            if !meta.is_file() || !may_be_held || !is_held(&path) {
                 continue;
             }
-            let Ok(file) = File::open(&path) else {
+            let Ok(mut file) = File::open(&path) else {
                 continue;
             };
             let named = path
                 .file_stem()
                 .and_then(|name| name.to_str()?.parse().ok());
-            let pid = holder(meta.ino()).or(named).unwrap_or(0);
+            let pid = holders.get(&meta.ino()).copied().or(named).unwrap_or(0);
+            let identity = (meta.ino(), meta.created().ok());
+            // A process that appends to a log which told of another one says only what comes now.
+            let before = self.logs.iter().rev().find(|log| log.path == path);
+            if let Some(before) = before.filter(|log| log.identity == identity)
+                && file.seek(SeekFrom::Start(before.read_bytes)).is_err()
+            {
+                continue;
+            }
+            let read_bytes = file.stream_position().unwrap_or(0);
             self.logs.push(Log {
                 path,
                 file,
+                identity,
+                read_bytes,
                 pid,
                 rest: String::new(),
                 has_ended: false,
@@ -146,6 +168,7 @@ impl Log {
         let mut bytes = Vec::new();
         // What cannot be read now is read the next time.
         let _ = (&mut self.file).take(MOST_BYTES).read_to_end(&mut bytes);
+        self.read_bytes += bytes.len() as u64;
         self.rest.push_str(&String::from_utf8_lossy(&bytes));
     }
 
@@ -184,19 +207,21 @@ fn is_held(path: &Path) -> bool {
     Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
 }
 
-/// Who holds an exclusive flock on an inode, by /proc/locks:
-/// `1: FLOCK  ADVISORY  WRITE 1425 fe:00:753923 0 EOF`. Pids are those of the reader's namespace.
-fn holder(inode: u64) -> Option<u32> {
-    let text = std::fs::read_to_string("/proc/locks").ok()?;
-    let inode = inode.to_string();
-    text.lines().find_map(|line| {
+/// Who holds an exclusive flock on which inode, by /proc/locks:
+/// `1: FLOCK  ADVISORY  WRITE 1425 fe:00:753923 0 EOF`. Pids are those of the reader's namespace, and locks
+/// of processes outside it do not stand there; empty where it cannot be read.
+fn holders() -> HashMap<u64, u32> {
+    let text = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let holder = |line: &str| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let [_, "FLOCK", _, "WRITE", pid, place, ..] = words[..] else {
             return None;
         };
-        let is_it = place.rsplit(':').next() == Some(inode.as_str());
-        pid.parse().ok().filter(|pid| is_it && *pid > 0)
-    })
+        // The device is not compared: that of an overlay differs from what stat tells.
+        let inode = place.rsplit(':').next()?.parse().ok()?;
+        Some((inode, pid.parse().ok().filter(|pid| *pid > 0)?))
+    };
+    text.lines().filter_map(holder).collect()
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
@@ -271,6 +296,24 @@ mod tests {
             }]
         );
         assert_eq!(logs.refresh(90 * MS), []);
+    }
+
+    #[test]
+    fn a_log_that_is_taken_up_again_is_a_new_process_and_not_read_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logs = LogFolder::new(folder.path().to_path_buf());
+        let mut log = write(folder.path(), "1.log");
+        writeln!(log, "1000000 1 5").unwrap();
+        assert_eq!(logs.refresh(20 * MS).len(), 1);
+        drop(log);
+        assert!(!logs.refresh(40 * MS)[0].change.present);
+        let path = folder.path().join("c/reference/outbox/gpu/1.log");
+        let file = File::options().append(true).open(&path).unwrap();
+        let mut log = Flock::lock(file, FlockArg::LockExclusiveNonblock).unwrap();
+        writeln!(log, "50000000 0.5 6").unwrap();
+        let told = logs.refresh(60 * MS);
+        assert_eq!((told.len(), told[0].log), (1, 2));
+        assert_eq!(told[0].change, Change::load(50 * MS, 0.5, 6));
     }
 
     #[test]
