@@ -11,10 +11,13 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 LEMCTL := $(TARGET)/release/lemctl
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 NEXTEST = $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+SIMULATOR := $(TARGET)/release/liblem_nvml_sim.so
+# The GPU that campaigns/quickstart.yaml names, for the worker; and what it is like, for the simulator.
+SIMULATED = LEM_SIMULATED_GPUS=GPU-00000000-0000-0000-0000-000000000000 LEM_NVML_SIM=$(TARGET)/quickstart-gpu.json
 # Containers as root only where root itself asks for it, and then by name.
 INIT_FLAGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help setup ready check-prereqs quickstart release images test bench fmt fmt-check clippy lint test-docs \
+.PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy lint test-docs \
 	test-all docs
 
 help: ## list the targets
@@ -31,19 +34,25 @@ check-prereqs: release ## say what this machine lacks, each with its fix; change
 	@scripts/setup.sh --check || true
 	@$(LEMCTL) check
 
-quickstart: ready release images ## from a clean clone to a verified manifest, with the CPU reference backend
+quickstart: ready release images simulator ## from a clean clone to a verified manifest: CPU reference backend, simulated GPU
 	$(if $(INIT_FLAGS),@echo "You are root: the containers run as root as well (--allow-root); still no capability.")
 	$(LEMCTL) init $(INIT_FLAGS)
 	$(LEMCTL) images build reference
 	$(LEMCTL) check
-	$(LEMCTL) campaign up campaigns/quickstart.yaml --yes
+	@echo '{"load": {"logs": "$(CURDIR)/.lem"}, "gpus": [{"thermal": {"time_constant_s": 2}}]}' >$(TARGET)/quickstart-gpu.json
+	@echo "No GPU is needed: a simulated one is read through --nvml-library, and every result says so."
+	$(SIMULATED) $(LEMCTL) campaign up campaigns/quickstart.yaml --yes --nvml-library $(SIMULATOR)
+	$(LEMCTL) results validate quickstart
 	$(LEMCTL) manifest verify quickstart
 	@folder=$$(printf '%s\n' manifests/quickstart/*/ | sort | tail -n 1); \
 		echo "sha256sum -c --ignore-missing SHA256SUMS    (in $$folder)"; \
 		cd "$$folder" && sha256sum -c --quiet --ignore-missing SHA256SUMS && echo "sha256sum agrees."
 
 release:
-	cargo build --release --locked -p lemctl
+	cargo build --release --locked -p lemctl -p lem-load
+
+simulator: ## build the GPU simulator, which stands for libnvidia-ml.so.1 (docs/simulator.md)
+	cargo build --release --locked -p lem-nvml-sim
 
 images: ## build the static programs that go into the images, into images/dist
 	RUSTFLAGS='-C target-feature=+crt-static' \

@@ -12,6 +12,8 @@ pub mod interval;
 pub mod leak;
 pub mod meter;
 mod per_token;
+#[cfg(test)]
+mod properties;
 pub mod readings;
 pub mod sensor;
 mod statistics;
@@ -39,6 +41,9 @@ pub use verdict::{
     Identities, Outcome, RejectReason, RuleOutcome, RulesKind, Ruling, RunEvidence, VerdictRules,
     codes, judge_campaign, judge_run,
 };
-pub use warmup::{Convergence, Iteration, PowerTrend, WarmupCriterion, WarmupRule, mean_watts};
+pub use warmup::{
+    Convergence, Iteration, PowerTrend, STRICT_TEMPERATURE_SECONDS, WarmupCriterion, WarmupRule,
+    mean_watts,
+};
 pub use waveform::{Point, Stamps, waveform};
 pub use window::{End, EnergyRules, GpuEnergy, TotalEnergy, WindowRequest, total, window_energy};

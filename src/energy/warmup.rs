@@ -99,10 +99,9 @@ impl PowerTrend {
 /// The points of the last `seconds` before `now_ns`, in seconds from their start; none while they cover less.
 fn latest(series: &[(u64, f64)], seconds: f64, now_ns: u64) -> Option<Vec<(f64, f64)>> {
     let start = now_ns.checked_sub((seconds * 1e9) as u64)?;
-    let first = series.partition_point(|(at, _)| *at < start);
-    let points: Vec<(f64, f64)> = series[first..]
+    let points: Vec<(f64, f64)> = series
         .iter()
-        .filter(|(at, _)| *at <= now_ns)
+        .filter(|(at, _)| (start..=now_ns).contains(at))
         .map(|(at, value)| ((at - start) as f64 / 1e9, *value))
         .collect();
     let covered = points.last()?.0 - points.first()?.0;

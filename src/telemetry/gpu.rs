@@ -77,6 +77,19 @@ impl EnergyScope {
     }
 }
 
+/// What a GPU's average power is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerSource {
+    /// None: it cannot be read.
+    Unknown,
+    /// Field 185: a mean by NVML's definition, over about the last second.
+    PowerAverage,
+    /// Power usage, where field 185 is absent: the same mean on Ampere (except GA100) and newer, an instantaneous
+    /// value before (nvml.h, nvmlDeviceGetPowerUsage).
+    PowerUsage,
+}
+
 /// What could be read, and an error for each part that could not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Partial<T> {
@@ -121,6 +134,9 @@ pub trait GpuTelemetry: Send + Sync {
     /// # Errors
     /// Typed.
     fn power_average_watts(&self, gpu: &str) -> Result<f64, ReadError>;
+
+    /// What [`Self::power_average_watts`] reads.
+    fn average_source(&self, gpu: &str) -> PowerSource;
 
     /// Watts of the whole module, CPU included (field 186 in scope 1: Grace Hopper); other GPUs refuse.
     ///

@@ -20,7 +20,7 @@ mod state;
 mod timing;
 
 pub use error::{ReadCode, ReadError, TelemetryError};
-pub use gpu::{EnergyScope, GpuEntry, GpuTelemetry, LibraryInfo, MigEntry, Partial};
+pub use gpu::{EnergyScope, GpuEntry, GpuTelemetry, LibraryInfo, MigEntry, Partial, PowerSource};
 pub use nvml::NvmlTelemetry;
 pub use occupancy::{Occupancy, OwnedProcess, observe};
 pub use owner::{Owner, owner_of, parse_cgroup};

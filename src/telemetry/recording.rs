@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClockPair, EnergyScope, LibraryInfo, RaplRecording, ReadError, SamplerSettings, StateReading,
-    ViolationReading, XidEvent,
+    ClockPair, EnergyScope, LibraryInfo, PowerSource, RaplRecording, ReadError, SamplerSettings,
+    StateReading, ViolationReading, XidEvent,
 };
 use crate::energy::{GpuReadings, PowerReading};
 
@@ -39,6 +39,8 @@ pub struct GpuRecording {
     pub readings: GpuReadings,
     /// Whose power and energy they are.
     pub scope: EnergyScope,
+    /// Which reading stands behind `readings.average`.
+    pub average_source: PowerSource,
     /// Power of the whole module (CPU included), where there is such a sensor.
     pub module: Vec<PowerReading>,
     /// States.

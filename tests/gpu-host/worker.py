@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """A worker that speaks lemctl's protocol and burns a real GPU with matrix products: for tests on GPU hosts.
 
 Its tokens are made up; the power, the memory and the processes are real. Engine parameter `leak_mib` plants a

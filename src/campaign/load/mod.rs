@@ -66,6 +66,7 @@ impl Loader<'_> {
         let gpus: Vec<String> = section(&sections, "gpus").unwrap_or_default();
         self.gpu_names();
         self.policies_fit(&sections);
+        self.strict_fits(&gpus, &sections);
         let workload: Option<WorkloadSpec> = section(&sections, "workload");
         let plan = workload.and_then(|spec| self.plan(&spec));
         let mut reader = GridReader::new(self.root, catalogues, &mut self.problems);

@@ -3,7 +3,8 @@
 use serde_json::Value as Json;
 
 use super::{Loader, section};
-use crate::campaign::policy::{BaselinePolicy, Cycles, ExecutionPolicy, GapUntil};
+use crate::campaign::policy::{BaselinePolicy, Cycles, ExecutionPolicy, GapUntil, WarmupPolicy};
+use crate::energy::STRICT_TEMPERATURE_SECONDS;
 
 impl Loader<'_> {
     /// Keys beside which another key leaves nothing to decide.
@@ -38,6 +39,28 @@ impl Loader<'_> {
                 );
             }
         }
+    }
+
+    /// A strict warm-up that is over before its conditions can hold would reject every run.
+    pub(super) fn strict_fits(&mut self, gpus: &[String], sections: &Json) {
+        let warmup: WarmupPolicy = section(sections, "warmup").unwrap_or_default();
+        let least = STRICT_TEMPERATURE_SECONDS.max(warmup.power_window_seconds);
+        if gpus.is_empty() || !warmup.enabled || !warmup.strict || warmup.max_seconds > least {
+            return;
+        }
+        let key = if self.root.find(&["warmup", "max_seconds"]).is_some() {
+            "max_seconds"
+        } else {
+            "strict"
+        };
+        self.say(
+            &["warmup", key],
+            format!(
+                "a strict warm-up looks back {least} s and this one ends after {} s: it would reject every run",
+                warmup.max_seconds
+            ),
+            Some("raise `warmup.max_seconds`, or remove `strict`"),
+        );
     }
 
     /// Tells of a key that is written and has no effect.

@@ -11,6 +11,8 @@ macro_rules! codes {
 }
 
 codes! {
+    /// Flag: the record names another version of the backend than the catalogue pins.
+    BACKEND_VERSION_DIFFERS = "backend_version_differs";
     /// Rejection: the campaign requires a baseline and the run has none.
     BASELINE_MISSING = "baseline_missing";
     /// Flag: the resident power before and after the window differ by more than `rules.baseline_watts`.
@@ -25,14 +27,20 @@ codes! {
     ENERGY_SOURCES_DISAGREE = "energy_sources_disagree";
     /// Flag: what the environment is made of changed since the run's experiment was first measured.
     ENVIRONMENT_DRIFTED = "environment_drifted";
+    /// Rejection: a process that is none of the campaign's used a GPU during the run.
+    FOREIGN_PROCESS = "foreign_process";
     /// Flag: the gap before the run ended at `execution.gap.max_seconds`, unsettled.
     GAP_CAPPED = "gap_capped";
+    /// Flag: after the run something of the campaign's own was left on a GPU.
+    GPU_MEMORY_LEAKED = "gpu_memory_leaked";
     /// Rejection: a GPU stopped answering during the run.
     GPU_LOST = "gpu_lost";
     /// Rejection: figures of the result contradict each other or the GPU's power limit.
     IDENTITY_VIOLATED = "identity_violated";
     /// Flag, or rejection by `rules.coherent`: the load's period is coherent with the sensor's.
     LOAD_COHERENT = "load_coherent_with_sensor";
+    /// Flag: the engine holds another value of some parameter than was asked for.
+    PARAMETERS_CHANGED = "parameters_changed";
     /// Flag: the GPU is a MIG device and the energy is its whole GPU's.
     PARENT_GPU_ENERGY = "parent_gpu_energy";
     /// Flag: the GPU was at its power limit for some of the window.
@@ -53,4 +61,31 @@ codes! {
     WITHIN_LOAD = "within_load";
     /// Flag: the driver reported an Xid error during the run.
     XID_REPORTED = "xid_reported";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    const PAGE: &str = include_str!("../../../docs/verdicts.md");
+
+    #[test]
+    fn the_page_explains_every_code_once() {
+        for code in ALL {
+            let heading = format!("\n### `{code}`");
+            assert_eq!(PAGE.matches(&heading).count(), 1, "{code}");
+        }
+    }
+
+    #[test]
+    fn codes_are_unique_and_in_snake_case() {
+        let mut sorted = ALL.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), ALL.len());
+        assert!(ALL.iter().all(|code| {
+            code.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        }));
+    }
 }

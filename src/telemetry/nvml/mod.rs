@@ -21,7 +21,8 @@ use self::events::Events;
 use self::library::Library;
 use super::{
     EnergyScope, GpuEntry, GpuProcess, GpuSnapshot, GpuState, GpuTelemetry, LibraryInfo,
-    MemoryReading, Partial, PowerSample, ReadError, TelemetryError, Violations, XidEvent,
+    MemoryReading, Partial, PowerSample, PowerSource, ReadError, TelemetryError, Violations,
+    XidEvent,
 };
 
 /// NVML, loaded and started.
@@ -86,6 +87,13 @@ impl GpuTelemetry for NvmlTelemetry {
     fn power_average_watts(&self, gpu: &str) -> Result<f64, ReadError> {
         let known = self.devices.find(&self.library, gpu)?;
         power::average_watts(&self.library, known.whole)
+    }
+
+    fn average_source(&self, gpu: &str) -> PowerSource {
+        let known = self.devices.find(&self.library, gpu);
+        known.map_or(PowerSource::Unknown, |known| {
+            power::average_source(&self.library, known.whole)
+        })
     }
 
     fn power_module_watts(&self, gpu: &str) -> Result<f64, ReadError> {

@@ -8,7 +8,7 @@ use super::answers::refused;
 use super::devices::Handle;
 use super::fields::{SCOPE_GPU, SCOPE_MODULE, value};
 use super::library::Library;
-use crate::telemetry::{PowerSample, ReadError};
+use crate::telemetry::{PowerSample, PowerSource, ReadError};
 
 /// Mean power of about the last second, mW.
 const FIELD_POWER_AVERAGE: u32 = 185;
@@ -38,22 +38,35 @@ pub(super) fn instant_watts(library: &Library, gpu: Handle) -> Result<f64, ReadE
     .map(watts)
 }
 
-/// Field 185, else power usage: on an H100 the two are the same trailing mean.
+/// Field 185, else power usage.
 pub(super) fn average_watts(library: &Library, gpu: Handle) -> Result<f64, ReadError> {
-    let field = value(
+    average_field(library, gpu).or_else(|_| {
+        let usage = gpu.device(library).power_usage();
+        let milliwatts = usage.map_err(|error| refused("power_average", &error))?;
+        Ok(watts(u64::from(milliwatts)))
+    })
+}
+
+/// Which of the two answers.
+pub(super) fn average_source(library: &Library, gpu: Handle) -> PowerSource {
+    if average_field(library, gpu).is_ok() {
+        PowerSource::PowerAverage
+    } else if gpu.device(library).power_usage().is_ok() {
+        PowerSource::PowerUsage
+    } else {
+        PowerSource::Unknown
+    }
+}
+
+fn average_field(library: &Library, gpu: Handle) -> Result<f64, ReadError> {
+    value(
         library,
         gpu,
         FIELD_POWER_AVERAGE,
         SCOPE_GPU,
         "power_average",
-    );
-    let milliwatts = field.or_else(|_| {
-        let usage = gpu.device(library).power_usage();
-        usage
-            .map(u64::from)
-            .map_err(|error| refused("power_average", &error))
-    })?;
-    Ok(watts(milliwatts))
+    )
+    .map(watts)
 }
 
 /// Field 186 of the module.

@@ -65,6 +65,7 @@ fn metadata(recording: &Recording) -> Result<Vec<KeyValue>, ParquetError> {
     struct Gpu<'a> {
         gpu: &'a str,
         scope: &'a crate::telemetry::EnergyScope,
+        average_source: crate::telemetry::PowerSource,
         errors: &'a std::collections::BTreeMap<String, crate::telemetry::ErrorTally>,
         dropped: &'a crate::telemetry::Dropped,
         breaks: &'a [crate::telemetry::CounterBreak],
@@ -75,6 +76,7 @@ fn metadata(recording: &Recording) -> Result<Vec<KeyValue>, ParquetError> {
         .map(|gpu| Gpu {
             gpu: &gpu.readings.gpu,
             scope: &gpu.scope,
+            average_source: gpu.average_source,
             errors: &gpu.errors,
             dropped: &gpu.dropped,
             breaks: &gpu.breaks,

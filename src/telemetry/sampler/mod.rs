@@ -199,6 +199,7 @@ fn open(telemetry: &dyn GpuTelemetry, uuid: &str) -> Result<GpuShared, Telemetry
     Ok(GpuShared {
         uuid: uuid.to_owned(),
         scope,
+        average_source: telemetry.average_source(uuid),
         counter: Mutex::new(CounterLog::new(uuid)),
         readings: Mutex::new(ReadingLog::new()),
     })

@@ -12,8 +12,8 @@ use crate::telemetry::rapl::RaplMeter;
 use crate::telemetry::series::{Series, Tallies};
 use crate::telemetry::timing::{now_ns, sleep_until, thread_cpu_ns};
 use crate::telemetry::{
-    ClockPair, CounterBreak, EnergyScope, ErrorTally, GpuTelemetry, LibraryInfo, ReadError,
-    StateReading, ThreadCost, ViolationReading, XidEvent,
+    ClockPair, CounterBreak, EnergyScope, ErrorTally, GpuTelemetry, LibraryInfo, PowerSource,
+    ReadError, StateReading, ThreadCost, ViolationReading, XidEvent,
 };
 
 /// Power readings, states, violations and edges kept: 8 hours at 100 ms. With [`SAMPLES`] about 110 MB per
@@ -91,6 +91,7 @@ impl Shared {
 pub(super) struct GpuShared {
     pub(super) uuid: String,
     pub(super) scope: EnergyScope,
+    pub(super) average_source: PowerSource,
     pub(super) counter: Mutex<CounterLog>,
     pub(super) readings: Mutex<ReadingLog>,
 }

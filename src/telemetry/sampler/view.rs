@@ -165,6 +165,7 @@ fn recorded(gpu: &GpuShared) -> GpuRecording {
             instant: log.instant.values().to_vec(),
         },
         scope: gpu.scope.clone(),
+        average_source: gpu.average_source,
         module: log.module.values().to_vec(),
         states: log.states.values().to_vec(),
         violations: log.violations.values().to_vec(),
