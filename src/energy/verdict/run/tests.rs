@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use super::*;
+use crate::energy::aliasing::Coherence;
 use crate::energy::baseline::BaselineSource;
-use crate::energy::window::{Coherence, Source};
-use crate::energy::{GpuEnergy, IdleState, ReasonSample, ThrottleEvidence};
+use crate::energy::{GpuEnergy, IdleState, ReasonSample, ThrottleEvidence, total};
 
 fn ruling(evidence: &RunEvidence<'_>) -> (Vec<String>, Vec<String>) {
     with(evidence, &VerdictRules::default())
@@ -130,38 +130,18 @@ fn baselines_are_missed_where_required_and_must_be_stable() {
 }
 
 fn energy(joules: Option<f64>, coherent: bool) -> TotalEnergy {
-    TotalEnergy {
-        joules,
-        reason: None,
-        timing: None,
-        absolute: None,
-        mean_watts: None,
-        flags: vec![codes::ENERGY_SOURCES_DISAGREE.to_owned()],
-        gpus: vec![GpuEnergy {
-            gpu: "GPU-a".to_owned(),
-            seconds: 30.0,
-            source: Source::Counter,
-            fallbacks: vec![],
-            joules,
-            reason: None,
-            timing: None,
-            absolute_joules: None,
-            absolute: None,
-            mean_watts: None,
-            waveform_joules: None,
-            waveform_max_watts: None,
-            waveform_min_watts: None,
-            disagreement: None,
-            coherence: Some(Coherence {
-                load_period_ns: 1e8,
-                update_period_ns: 1e8,
-                phase_sweep: 0.0,
-                coherent,
-                term: 0.036,
-            }),
-            flags: vec![],
-        }],
-    }
+    let mut part = GpuEnergy::missing("GPU-a", 30.0, "counter_missing: it was not read");
+    part.joules = joules;
+    part.flags = vec![codes::ENERGY_SOURCES_DISAGREE.to_owned()];
+    part.coherence = Some(Coherence {
+        load_period_ns: 1e8,
+        update_period_ns: 1e8,
+        harmonic: 1,
+        phase_sweep: 0.0,
+        coherent,
+        term: 0.036,
+    });
+    total(&[part])
 }
 
 #[test]
