@@ -100,7 +100,7 @@ fn write(plan: &Arc<Plan>, planned: &Planned, folder: &Utf8PathBuf) -> Vec<Durat
     loop {
         match decide(&mut state) {
             Decision::Finished => break,
-            Decision::Skip { .. } => unreachable!("nothing fails"),
+            Decision::Skip { .. } | Decision::AddCycle { .. } => unreachable!("nothing fails"),
             Decision::Step(Step::Measure { run }) => {
                 let id = plan.runs[run].id.clone();
                 record(
@@ -124,6 +124,7 @@ fn write(plan: &Arc<Plan>, planned: &Planned, folder: &Utf8PathBuf) -> Vec<Durat
                         verdict,
                         result,
                         figures,
+                        simulated: false,
                     },
                 );
             }

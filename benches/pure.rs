@@ -45,6 +45,7 @@ fn operations(criterion: &mut Criterion) {
             sha256: Digest::ZERO,
         }),
         figures: BTreeMap::from([("output_tokens_per_second".to_owned(), 1_234.5)]),
+        simulated: false,
     };
     let line = serde_json::to_vec(&ended).unwrap();
     criterion.bench_function("write one event", |bench| {

@@ -111,10 +111,12 @@ pub fn coherence(
 /// and its harmonics hold more than half of the variance and the swing is above 2 % of the mean.
 #[must_use]
 pub fn load_period(watts: &[f64], step: f64) -> Option<f64> {
-    const MOST: usize = 512;
+    const MOST: usize = 256;
+    // Shorter runs place a line too badly to call it coherent.
+    const LEAST: f64 = 96.0;
     let watts = watts.get(..watts.len().min(MOST))?;
     let count = watts.len() as f64;
-    if count < 24.0 {
+    if count < LEAST {
         return None;
     }
     let mean = watts.iter().sum::<f64>() / count;

@@ -16,6 +16,7 @@ mod per_token;
 mod properties;
 pub mod readings;
 pub mod sensor;
+pub mod split;
 mod statistics;
 pub mod throttle;
 pub mod verdict;

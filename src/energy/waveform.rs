@@ -24,7 +24,7 @@ pub enum Stamps {
 
 /// Makes a waveform of readings, in s from `origin_ns`.
 ///
-/// Polled values that repeat the one before within an update period are one value, seen first at the first of
+/// Polled values that repeat the one before within 1.3 update periods are one value, seen first at the first of
 /// them; later ones are the next update, which happened to be equal. A value made at t is
 /// the mean of [t − latency − window, t − latency], so it stands at t − latency − window/2. Readings that go back
 /// in time or are not finite are dropped.
@@ -36,13 +36,13 @@ pub fn waveform(
     source: &SourceTraits,
 ) -> Vec<Point> {
     let late = (source.latency_ns.value + source.averaging_window_ns.value / 2.0) / 1e9;
-    let period = 0.9 * source.update_period_ns.value / 1e9;
+    let again = 1.3 * source.update_period_ns.value / 1e9;
     let mut points: Vec<Point> = Vec::with_capacity(readings.len());
     for reading in readings {
         let at = (i128::from(reading.at_ns) - i128::from(origin_ns)) as f64 / 1e9 - late;
         let repeats = points.last().is_some_and(|last| {
             let same = stamps == Stamps::Polled && reading.watts == last.watts;
-            at <= last.at || (same && at - last.at < period)
+            at <= last.at || (same && at - last.at < again)
         });
         if reading.watts.is_finite() && !repeats {
             points.push(Point {

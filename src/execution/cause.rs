@@ -91,7 +91,10 @@ fn bounded(text: &str) -> String {
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)?;
+        match &self.origin {
+            Some(origin) => write!(f, "{} ({origin}): {}", self.code, self.message)?,
+            None => write!(f, "{}: {}", self.code, self.message)?,
+        }
         match &self.hint {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),

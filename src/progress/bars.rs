@@ -78,6 +78,9 @@ impl EventSink for Bars {
                     self.campaign.set_position(done as u64);
                     self.campaign.reset_eta();
                 }
+                if let Event::CycleAdded { .. } = event {
+                    self.campaign.set_length(plan.runs.len() as u64);
+                }
                 if let Event::StepStarted { step } = event {
                     self.now.set_message(step.clone());
                 }

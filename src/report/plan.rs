@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::table;
-use crate::campaign::{Campaign, Expansion, PrunedPoint};
+use crate::campaign::{Campaign, Cycles, Expansion, PrunedPoint};
 use crate::plan::{Estimate, Plan, Step};
 
 /// Pruned points that are told one by one; of more, the counts tell.
@@ -26,6 +26,12 @@ pub struct PlanView {
     pub pruned: Vec<PrunedPointView>,
     /// Points that are the same experiment as another.
     pub duplicates: usize,
+    /// Cycles that are planned.
+    pub cycles: u32,
+    /// Cycles that it can come to: more with `cycles: auto`.
+    pub most_cycles: u32,
+    /// Half-width at which `cycles: auto` stops, relative to the mean; null without it.
+    pub target_half_width: Option<f64>,
     /// The experiments.
     pub experiments: Vec<ExperimentView>,
     /// The runs in order.
@@ -164,6 +170,10 @@ pub fn plan_view(campaign: &Campaign, expansion: &Expansion, plan: &Plan) -> Pla
             .iter()
             .map(|experiment| experiment.aliases.len())
             .sum(),
+        cycles: plan.cycles(),
+        most_cycles: plan.most_cycles(),
+        target_half_width: (plan.execution().cycles == Cycles::Auto)
+            .then(|| plan.execution().auto_cycles.target_half_width),
         experiments: experiments.collect(),
         runs: runs.collect(),
         steps: steps.collect(),
@@ -185,6 +195,16 @@ pub fn plan_text(view: &PlanView) -> String {
         view.experiments.len(),
         view.runs.len()
     );
+    if let Some(target) = view.target_half_width {
+        let _ = writeln!(
+            out,
+            "Cycles: {} to begin with, then one more at a time until every experiment's 95 % interval is within \
+             ±{} %, {} at most\n",
+            view.cycles,
+            100.0 * target,
+            view.most_cycles
+        );
+    }
     if !view.pruned_by_rule.is_empty() {
         let _ = writeln!(out, "Pruned:");
         for (rule, count) in &view.pruned_by_rule {

@@ -69,20 +69,20 @@ pub fn experiment_text(view: &ExperimentView) -> String {
 
 const SIMULATED: &str = "  SIMULATED GPU: made to try lemctl out; never compare with a real one\n";
 
-/// Order of a result's parts. What is not named here comes after the energy, before what it was made with.
-const FIRST: [&str; 6] = [
+/// Order of a result's parts. What is not named here comes after what was measured, before what it was
+/// made with.
+const FIRST: [&str; 9] = [
     "figures",
     "energy",
-    "energy_joules",
-    "energy_reason",
     "split",
     "baseline",
-];
-const LAST: [&str; 15] = [
+    "throttling",
     "warmup",
     "gap",
-    "gap_seconds",
     "leak_check",
+    "environment_drift",
+];
+const LAST: [&str; 11] = [
     "environment",
     "environment_hash",
     "config",

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::attempt::Halt;
 use super::session::Runner;
-use crate::campaign::GapUntil;
 use crate::containers::ContainerEngine;
-use crate::energy::{GapReading, GapRule, GapState};
+use crate::energy::{GapReading, GapState};
 use crate::execution::{Notice, Phase};
 use crate::manifest::{GapGpu, GapNote};
 
@@ -17,14 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl<E: ContainerEngine> Runner<E> {
     /// Waits before `run`, telling how long is left of the floor.
     pub(super) async fn gap(&mut self, run: usize) -> Result<GapNote, Halt> {
-        let policy = self.opened.planned.campaign.execution.gap;
-        let rule = GapRule {
-            floor_seconds: self.opened.planned.plan.runs[run].gap_seconds,
-            fixed: policy.until == GapUntil::Fixed,
-            temperature_celsius: policy.temperature_celsius,
-            power_watts: policy.power_watts,
-            max_seconds: policy.max_seconds,
-        };
+        let floor = self.opened.planned.plan.runs[run].gap_seconds;
+        let rule = self.opened.planned.campaign.execution.gap.rule(floor);
         let mut note = GapNote {
             floor_seconds: rule.floor_seconds,
             seconds: 0.0,

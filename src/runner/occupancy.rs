@@ -12,7 +12,7 @@ use super::engines::seconds;
 use super::power::Power;
 use super::session::Runner;
 use crate::containers::ContainerEngine;
-use crate::energy::{LeakRule, LeakVerdict, Occupant, OccupantOwner, Occupied};
+use crate::energy::{LeakVerdict, Occupant, OccupantOwner, Occupied};
 use crate::execution::{Blame, Cause, FOREIGN_PROCESS};
 use crate::manifest::LeakNote;
 use crate::telemetry::{Occupancy, OwnedProcess, Owner, observe};
@@ -45,12 +45,13 @@ impl<E: ContainerEngine> Runner<E> {
         let Some(power) = &self.setting.power else {
             return Ok(());
         };
-        let (rule, deadline) = (self.leak_rule(), self.leak_deadline());
+        let (ours, deadline) = (self.our_containers(), self.leak_deadline());
+        let rule = self.opened.planned.campaign.leaks.rule(&ours);
         loop {
             let seen: Vec<(String, Occupant)> = occupied(power)
                 .iter()
                 .flat_map(|gpu| {
-                    let strangers = rule.as_rule().strangers(gpu).into_iter();
+                    let strangers = rule.strangers(gpu).into_iter();
                     strangers.map(|stranger| (gpu.gpu.clone(), stranger))
                 })
                 .collect();
@@ -159,13 +160,14 @@ impl<E: ContainerEngine> Runner<E> {
 
     /// Looks until nothing is left above `reference`, or the campaign's deadline.
     async fn settle_to(&self, power: &Power, reference: &[Occupied]) -> Vec<(String, LeakVerdict)> {
-        let (rule, deadline) = (self.leak_rule(), self.leak_deadline());
+        let (ours, deadline) = (self.our_containers(), self.leak_deadline());
+        let rule = self.opened.planned.campaign.leaks.rule(&ours);
         loop {
             let now = occupied(power);
             let verdicts: Vec<(String, LeakVerdict)> = reference
                 .iter()
                 .zip(&now)
-                .map(|(before, after)| (after.gpu.clone(), rule.as_rule().judge(before, after)))
+                .map(|(before, after)| (after.gpu.clone(), rule.judge(before, after)))
                 .collect();
             let clean =
                 |(_, verdict): &(String, LeakVerdict)| matches!(verdict, LeakVerdict::Clean { .. });
@@ -181,30 +183,12 @@ impl<E: ContainerEngine> Runner<E> {
         tokio::time::Instant::now() + length.min(Duration::from_secs(3600))
     }
 
-    fn leak_rule(&self) -> OwnedRule {
-        OwnedRule {
-            tolerance_mib: self.opened.planned.campaign.leaks.tolerance_mib,
-            ours: self
-                .containers
-                .values()
-                .map(|running| running.id.as_str().to_owned())
-                .collect(),
-        }
-    }
-}
-
-/// A rule that owns the ids of the campaign's containers.
-struct OwnedRule {
-    tolerance_mib: u64,
-    ours: Vec<String>,
-}
-
-impl OwnedRule {
-    fn as_rule(&self) -> LeakRule<'_> {
-        LeakRule {
-            tolerance_mib: self.tolerance_mib,
-            ours: &self.ours,
-        }
+    /// Full ids of the campaign's containers.
+    fn our_containers(&self) -> Vec<String> {
+        self.containers
+            .values()
+            .map(|running| running.id.as_str().to_owned())
+            .collect()
     }
 }
 

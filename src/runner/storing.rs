@@ -10,8 +10,8 @@ use crate::campaign::BaselinePolicy;
 use crate::clock::timestamp;
 use crate::containers::ContainerEngine;
 use crate::energy::{
-    Baseline, BaselineEvidence, EnergyRules, GpuEnergy, GpuLoad, Identities, RejectReason, Ruling,
-    RunEvidence, Throttle, WindowFigures, WindowKind, judge_run,
+    Baseline, BaselineEvidence, GpuEnergy, GpuLoad, Identities, RejectReason, Ruling, RunEvidence,
+    Throttle, WindowFigures, WindowKind, judge_run,
 };
 use crate::execution::{Figures, Reason, ResultFile, Verdict};
 use crate::manifest::{
@@ -179,10 +179,7 @@ impl<E: ContainerEngine> Runner<E> {
     /// What the host's sensors say of the window.
     fn seen(&self, measured: &Measured) -> Seen {
         let campaign = &self.opened.planned.campaign;
-        let rules = EnergyRules {
-            source_agreement: campaign.rules.source_agreement,
-            ..EnergyRules::default()
-        };
+        let rules = campaign.rules.energy_rules();
         let power = self.setting.power.as_ref();
         let Some(observed) = Observed::of(measured, power, &self.bare, rules) else {
             let reason = super::idle::NO_GPU;

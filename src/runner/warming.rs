@@ -11,7 +11,7 @@ use super::session::Runner;
 use super::talk::Go;
 use crate::campaign::Experiment;
 use crate::containers::ContainerEngine;
-use crate::energy::{Convergence, Iteration, PowerTrend, WarmupRule, mean_watts};
+use crate::energy::{Convergence, Iteration, PowerTrend, mean_watts};
 use crate::manifest::WarmupNote;
 use crate::telemetry::{GpuRecording, Sampler};
 use crate::worker::Limit;
@@ -31,14 +31,7 @@ impl<E: ContainerEngine> Runner<E> {
     ) -> Result<WarmupNote, Halt> {
         let campaign = self.opened.planned.campaign.clone();
         let policy = &campaign.warmup;
-        let rule = WarmupRule {
-            min_iterations: policy.min_iterations,
-            throughput_cv: policy.throughput_cv,
-            throughput_trend: policy.throughput_trend,
-            power_trend: policy.power_trend,
-            strict: policy.strict,
-            max_seconds: policy.max_seconds,
-        };
+        let rule = policy.rule();
         // By lemctl's own clock: what the worker says of its time must not keep it warming for ever.
         let cap = Limit::from_now(seconds(policy.max_seconds));
         let start_ns = self.setting.clock.monotonic_ns();

@@ -187,9 +187,10 @@ fn domain_of(folder: &str, path: &Path) -> Option<RaplDomain> {
     let label = std::fs::read_to_string(path.join("name")).ok()?;
     let label = label.trim();
     if let Some(number) = label.strip_prefix("package-") {
-        // Zones are numbered as found, packages as the CPU says.
+        // Zones are numbered as found, packages as the CPU says. A package of several dies has a zone per die
+        // (`package-0-die-1`): each is a series of its own.
         return Some(RaplDomain::Package {
-            package: number.parse().ok()?,
+            package: number.split('-').next()?.parse().ok()?,
         });
     }
     (label == "dram").then_some(RaplDomain::Dram { package })
@@ -272,6 +273,7 @@ mod tests {
         tree.zone("intel-rapl:0:0", "core", 1);
         tree.zone("intel-rapl:0:1", "dram", 5_000_000);
         tree.zone("intel-rapl:1", "psys", 1);
+        tree.zone("intel-rapl:2", "package-1-die-0", 7);
         std::fs::create_dir(tree.0.path().join("dtpm")).unwrap();
         let mut meter = RaplMeter::open(tree.0.path());
         meter.poll(1_000);
@@ -281,7 +283,7 @@ mod tests {
         let recording = meter.recording();
         assert!(recording.absent.is_empty(), "{:?}", recording.absent);
         let names: Vec<String> = recording.series.iter().map(|s| s.domain.name()).collect();
-        assert_eq!(names, ["package-0", "dram-0"]);
+        assert_eq!(names, ["package-0", "dram-0", "package-1"]);
         // 328 850 µJ to the end of the range, then 1 671 150 µJ.
         assert_eq!(recording.series[0].joules_between(1_000, 2_000), Some(2.0));
         assert_eq!(recording.series[1].joules_between(1_000, 2_000), Some(1.5));

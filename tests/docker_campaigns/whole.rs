@@ -38,7 +38,7 @@ fn docker_from_a_file_to_a_manifest_that_verifies() {
             "{id}: {said:#?}"
         );
         assert!(
-            experiment["figures"]["output_tokens_per_second"]["mean"]
+            experiment["cycles"]["figures"]["output_tokens_per_second"]["mean"]
                 .as_f64()
                 .unwrap()
                 > 0.0

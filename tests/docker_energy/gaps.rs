@@ -7,7 +7,7 @@ use crate::lab::{Campaign, Lab, number, words};
 #[test]
 fn docker_a_gap_ends_by_temperature_and_not_before() {
     // Warm at 500 W, cool within seconds: between the two the gap must wait.
-    let gpu = json!({ "power": { "busy_watts": 500 }, "thermal": { "ambient_celsius": 27, "celsius_per_watt": 0.1, "time_constant_s": 2 } });
+    let gpu = json!({ "power": { "busy_watts": 500 }, "thermal": { "ambient_celsius": 27, "celsius_per_watt": 0.1, "time_constant_s": 0.6 } });
     let Some(lab) = Lab::new(&gpu) else { return };
     let campaign = Campaign {
         execution: "cycles: 3, gap: {temperature_celsius: 2, max_seconds: 30}",

@@ -22,7 +22,7 @@ fn docker_energy_baselines_and_readings_of_a_whole_campaign() {
         ..Campaign::default()
     };
     let said = lab.up(0, &campaign);
-    assert!(said.stdout.contains("simulated"), "{said:#?}");
+    assert!(said.stdout.contains("SIMULATED"), "{said:#?}");
     let results = lab.results(&campaign);
     assert_eq!(results.len(), 3);
     for result in &results {

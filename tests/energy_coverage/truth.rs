@@ -12,7 +12,7 @@ pub enum Load {
     Periodic { period: f64, on: f64 },
     /// Levels that last 20 to 200 ms each, without memory.
     Random,
-    /// A slow wave of 0.7 s and one of 2.3 s, in steps of 2 ms.
+    /// A slow wave of 0.7 s and one of 2.3 s, in steps of 5 ms.
     Smooth,
 }
 
@@ -58,7 +58,7 @@ impl Truth {
                 while at < off {
                     let wave = (at * 6.283 / 0.7 + a).sin() + (at * 6.283 / 2.3 + b).sin();
                     truth.push(at, middle + swing * wave);
-                    at += 0.002;
+                    at += 0.005;
                 }
             }
         }

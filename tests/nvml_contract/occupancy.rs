@@ -30,7 +30,7 @@ pub fn processes_are_consistent(subject: &Subject) {
     assert!(known <= memory.total_bytes, "{processes:?}");
     let seen = observe(&*subject.telemetry, &subject.gpu);
     assert!(seen.used_bytes.unwrap() <= memory.total_bytes);
-    if subject.simulated {
+    if subject.is_loaded_by_us() {
         let own = seen
             .processes
             .iter()

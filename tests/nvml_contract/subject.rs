@@ -14,10 +14,15 @@ pub struct Subject {
     pub gpu: String,
     pub simulated: bool,
     /// Where the simulator lives; gone with the subject.
-    _machine: Option<SimulatedMachine>,
+    machine: Option<SimulatedMachine>,
 }
 
 impl Subject {
+    /// True where the scenario says that this process holds 4 GiB of the GPU.
+    pub fn is_loaded_by_us(&self) -> bool {
+        self.machine.is_some()
+    }
+
     /// The first GPU of a simulated machine.
     pub fn of(scenario: &Scenario) -> Self {
         let machine = SimulatedMachine::new(scenario);
@@ -26,7 +31,7 @@ impl Subject {
             telemetry: Arc::new(NvmlTelemetry::open(Some(&library)).unwrap()),
             gpu: scenario.uuid(0),
             simulated: true,
-            _machine: Some(machine),
+            machine: Some(machine),
         }
     }
 }
@@ -56,7 +61,7 @@ pub fn real() -> Option<Subject> {
         simulated: telemetry.library().simulated,
         telemetry: Arc::new(telemetry),
         gpu,
-        _machine: None,
+        machine: None,
     })
 }
 

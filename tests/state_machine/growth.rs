@@ -83,6 +83,39 @@ fn it_stops_by_the_interval_seen_or_at_the_most() {
     }
 }
 
+/// Cycles in the end, of at most 9, when throughput and energy are these.
+fn with_energy(rate: fn(u32) -> f64, energy: fn(u32) -> Option<f64>) -> u32 {
+    let (mut state, _) = begun(&planned("cycles: auto, auto_cycles: {max: 9}"));
+    let mut world = World {
+        energy: Some(energy),
+        ..world(rate)
+    };
+    drive(&mut state, &mut world, &mut || 0);
+    state.plan().cycles()
+}
+
+#[test]
+fn energy_decides_where_most_runs_have_it() {
+    assert_eq!(with_energy(steady, |nth| Some(wide(nth))), 9);
+    assert_eq!(with_energy(wide, |nth| Some(steady(nth))), 7);
+    // One run in 7 without energy changes nothing; one in 7 with it decides nothing.
+    let most = |nth: u32| (nth / 5 != 3).then(|| steady(nth));
+    assert_eq!(with_energy(wide, most), 7);
+    let few = |nth: u32| (nth / 5 == 3).then(|| steady(nth));
+    assert_eq!((with_energy(wide, few), with_energy(steady, few)), (9, 7));
+}
+
+#[test]
+fn simulated_and_real_runs_together_ask_for_nothing() {
+    let (mut state, _) = begun(&planned("cycles: auto, auto_cycles: {max: 9}"));
+    let mut world = World {
+        simulated: Some(|nth| nth <= 5),
+        ..world(wide)
+    };
+    drive(&mut state, &mut world, &mut || 0);
+    assert_eq!(state.plan().cycles(), 7);
+}
+
 #[test]
 fn a_number_of_cycles_never_grows() {
     let (mut state, _) = begun(&planned("cycles: 3"));

@@ -75,6 +75,10 @@ pub struct World {
     pub measured: HashMap<String, u32>,
     /// Tokens per second of the nth measurement; none gives no figures.
     pub rate: Option<fn(u32) -> f64>,
+    /// Joules per token of the nth measurement, if it has energy.
+    pub energy: Option<fn(u32) -> Option<f64>>,
+    /// Whether the nth measurement is on simulated GPUs.
+    pub simulated: Option<fn(u32) -> bool>,
 }
 
 /// What happens to an action: 0 it works, else a kind of failure.
@@ -142,17 +146,24 @@ pub fn act(state: &State, world: &mut World, decision: &Decision, luck: Luck<'_>
             luck => (Verdict::Failed { cause: cause(luck) }, None),
         };
         let nth: u32 = world.measured.values().sum();
-        let figures = match (luck, world.rate) {
-            (0, Some(rate)) => [("output_tokens_per_second".to_owned(), rate(nth))].into(),
-            _ => BTreeMap::new(),
-        };
+        let named = [
+            ("output_tokens_per_second", world.rate.map(|rate| rate(nth))),
+            (
+                "joules_per_output_token",
+                world.energy.and_then(|energy| energy(nth)),
+            ),
+        ];
+        let figures = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value.filter(|_| luck == 0)?)))
+            .collect();
         events.push(Event::AttemptEnded {
             run: planned.id.clone(),
             attempt,
             verdict,
             result,
             figures,
-            simulated: false,
+            simulated: world.simulated.is_some_and(|simulated| simulated(nth)),
         });
         let backend = plan.loads[planned.load].backend.clone();
         if luck == 2 {

@@ -79,7 +79,7 @@ const MS: f64 = 1e6;
 impl SensorTraits {
     /// What is assumed of a GPU of that name: an A100's figures are those of arXiv 2312.02741 (update
     /// 101–104 ms, window 24–25 ms), all others' those read on an H100 SXM with driver 580
-    /// (docs/measurement.md). Latencies were not measured: up to one update period must be allowed for.
+    /// (docs/measurement.md). Latencies were not measured: 0 to 40 ms are allowed for.
     #[must_use]
     pub fn assumed(gpu_name: &str) -> Self {
         let (update, instant) = if is_a100(gpu_name) {
@@ -93,7 +93,7 @@ impl SensorTraits {
                 Estimate::new(25.0 * MS, 2.5 * MS),
             )
         };
-        let unknown_latency = Estimate::new(0.0, 25.0 * MS);
+        let unknown_latency = Estimate::new(20.0 * MS, 20.0 * MS);
         let of = |update_period_ns, averaging_window_ns| SourceTraits {
             update_period_ns,
             averaging_window_ns,

@@ -64,12 +64,15 @@ pub(super) fn absolute(timing: &Mixture, seconds: f64, gain: &Gain) -> Option<Ab
         gain.offset_watts + slope * off
     };
     let rest = (1.0 - correlation * correlation) * (offset_sd * seconds).powi(2);
+    // Each node stands for a slice of factors: its width goes into its variance, so that the sum is smooth.
+    let slice = (2.0 * reach / GAINS as f64).powi(2) / 12.0;
     let parts = nodes().map(|off| {
         let factor = gain.factor + off;
+        let mean = (read - offset(off) * seconds) / factor;
         Part {
             weight: weight(off),
-            mean: (read - offset(off) * seconds) / factor,
-            variance: (variance + rest) / (factor * factor),
+            mean,
+            variance: (variance + rest + slice * mean * mean) / (factor * factor),
         }
     });
     let of_truth = Mixture::of(parts);
@@ -81,7 +84,7 @@ pub(super) fn absolute(timing: &Mixture, seconds: f64, gain: &Gain) -> Option<Ab
         let other = nodes().map(|off| Part {
             weight: 1.0,
             mean: best * (1.0 + off / gain.factor),
-            variance: (variance + rest) / (gain.factor * gain.factor),
+            variance: (variance + rest + slice * best * best) / (gain.factor * gain.factor),
         });
         let of_reading = Mixture::of(other);
         interval = interval.hull(of_reading.interval()?);
@@ -121,8 +124,11 @@ mod tests {
 
     #[test]
     fn a_tolerance_dominates_and_holds_for_both_meanings() {
-        let (best, interval) =
-            absolute(&timing(1000.0, 0.1), 2.0, &gain(0.06, Spread::Rectangular)).expect("sane");
+        let Absolute {
+            joules: best,
+            interval,
+            ..
+        } = absolute(&timing(1000.0, 0.1), 2.0, &gain(0.06, Spread::Rectangular)).expect("sane");
         assert_eq!(best, 1000.0);
         // 95 % of ±6 % is ±5.7 %: of the reading from 943, of the truth up to 1000/0.943.
         assert!((interval.low_joules - 943.0).abs() < 1.0, "{interval:?}");
@@ -134,7 +140,7 @@ mod tests {
 
     #[test]
     fn terms_combine_below_their_sum() {
-        let (_, interval) =
+        let Absolute { interval, .. } =
             absolute(&timing(1000.0, 20.0), 2.0, &gain(0.06, Spread::Normal)).expect("sane");
         let expected = (60f64.powi(2) + (1.96f64 * 20.0).powi(2)).sqrt();
         assert!(
@@ -155,8 +161,11 @@ mod tests {
             origin: Origin::Assumed,
         };
         let width = |correlation| {
-            let (best, interval) =
-                absolute(&timing(1492.79, 0.5), 11.97, &metered(correlation)).expect("sane");
+            let Absolute {
+                joules: best,
+                interval,
+                ..
+            } = absolute(&timing(1492.79, 0.5), 11.97, &metered(correlation)).expect("sane");
             assert!((best - 1579.58).abs() < 0.01, "{best}");
             interval.half_width_joules()
         };

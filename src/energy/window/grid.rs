@@ -103,7 +103,7 @@ impl Grid {
         );
         search.narrow(&coarse)?;
         let sigmas = JITTERS.map(|share| share * edges.period);
-        let fine = search.sum(9, &sigmas);
+        let fine = search.sum(7, &sigmas);
         let mut jitter = [(0.0, 0.0); JITTERS.len()];
         for (slot, (weight, sigma)) in jitter.iter_mut().zip(fine.by_sigma.iter().zip(sigmas)) {
             *slot = (*weight, sigma);

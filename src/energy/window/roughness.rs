@@ -4,9 +4,10 @@
 //! D(h) is the mean square of W(t) − [W(t−h) + W(t+h)]/2, W the accumulated energy: the error of a straight line
 //! in the middle of 2h. Interpolating inside one period needs D(U/2). The buffer of 20 ms samples shows it. Edges
 //! alone show D(U) and D(2U); D(2U)/D(U) = 2^θ then says how it goes on: θ = 1 for a load without memory, 4 for
-//! a smooth one, whence D(U/2) = D(U)/2^θ. A periodic load faster than the sensor looks slow to it (aliasing):
+//! a smooth one, whence D(U/2) = D(U)/2^θ' (`exponent_below`). A periodic load faster than the sensor looks slow to it (aliasing):
 //! its amplitude is known, since sin(πfU) is the same for all frequencies that look alike, but not what it does
-//! between two edges. So that case is weighed beside the first: 1.5 × the variance of W about its trend.
+//! between two edges: 1.5 × the variance of W about its trend. Edges alone cannot tell it from a slow load, so that
+//! holds where the load is known to be periodic, and otherwise the result says `interpolation_assumed`.
 
 use super::edges::Edge;
 
@@ -58,21 +59,20 @@ impl Roughness {
             ..square
         };
         let (near, far) = (clean(near), clean(far));
-        let (theta, theta_sd) = exponent(near, far);
+        let (above, theta_sd) = exponent(near, far);
+        let theta = exponent_below(above);
         let smooth = near.value * 2f64.powf(-theta);
         let log_sd = (2.0 / near.worth + (theta_sd * std::f64::consts::LN_2).powi(2)).sqrt();
-        // √(D(2U)/D(U)) = 2(1 + cos φ) for one line at the phase φ a period; its variance is D(U)/(1 − cos φ)².
-        let ratio = 2f64.powf(0.5 * theta.max(0.0));
-        let line = near.value / (2.0 - 0.5 * ratio).max(0.35).powi(2);
-        let rough_share = if periodic {
-            0.9
-        } else {
-            0.15 * (1.0 - theta.max(0.0) / 4.0).max(0.1)
-        };
-        let mut nodes: Vec<(f64, f64)> = spread(smooth, log_sd.min(1.5))
-            .map(|(weight, value)| (weight * (1.0 - rough_share), value))
-            .collect();
-        nodes.push((rough_share, (1.5 * line).max(smooth)));
+        if periodic {
+            // √(D(2U)/D(U)) = 2(1 + cos φ) for one line at the phase φ a period; its variance is D(U)/(1 − cos φ)².
+            let ratio = 2f64.powf(0.5 * above.max(0.0));
+            let line = near.value / (2.0 - 0.5 * ratio).max(0.35).powi(2);
+            return Some(Self {
+                nodes: spread((1.5 * line).max(smooth), log_sd.min(1.5)).collect(),
+                shape: shape(0.5),
+            });
+        }
+        let nodes = spread(smooth, log_sd.min(1.5)).collect();
         Some(Self {
             nodes,
             shape: shape(theta),
@@ -104,7 +104,7 @@ impl Roughness {
         let half_of_it = mean_square(middles(&energy, (near_step / 2).max(1)), 2.0);
         let ratio = half / (near_step / 2).max(1) as f64;
         let theta = ((near.value / half_of_it.value).ln() / ratio.ln()).clamp(0.0, 4.0);
-        let theta = if theta.is_finite() { theta } else { 1.0 };
+        let theta = if theta.is_finite() { theta } else { PRIOR };
         Some(Self {
             nodes: spread(near.value, (2.0 / near.worth).sqrt().min(1.0)).collect(),
             shape: shape(theta),
@@ -112,15 +112,39 @@ impl Roughness {
     }
 }
 
-/// θ and its standard deviation: the measured ratio, held towards a load without memory (1 ± 1).
+/// θ one octave lower, for power with a memory of time τ (correlation e^(−t/τ)): D(h) ∝ g(h/τ) − g(2h/τ)/4 with
+/// g(x) = x − 1 + e^(−x), so θ goes from 3 far below τ to 1 far above. A table of that; 4 (smooth) stays 4.
+fn exponent_below(theta: f64) -> f64 {
+    const TABLE: [(f64, f64); 8] = [
+        (1.0, 1.0),
+        (1.16, 1.36),
+        (1.36, 1.73),
+        (1.73, 2.18),
+        (2.18, 2.53),
+        (2.53, 2.75),
+        (3.0, 3.0),
+        (4.0, 4.0),
+    ];
+    let within = TABLE
+        .windows(2)
+        .find(|pair| (pair[0].0..=pair[1].0).contains(&theta));
+    within.map_or(theta, |pair| {
+        let share = (theta - pair[0].0) / (pair[1].0 - pair[0].0);
+        pair[0].1 + share * (pair[1].1 - pair[0].1)
+    })
+}
+
+const PRIOR: f64 = 1.2;
+
+/// θ and its standard deviation: the measured ratio, held towards a load with little memory (1.2 ± 1).
 fn exponent(near: MeanSquare, far: MeanSquare) -> (f64, f64) {
     let measured = (far.value / near.value).log2();
     if far.worth <= 0.0 || !measured.is_finite() {
-        return (1.0, 1.0);
+        return (PRIOR, 1.0);
     }
     let variance = (2.0 / near.worth + 2.0 / far.worth) / std::f64::consts::LN_2.powi(2);
     let precision = 1.0 / variance;
-    let theta = (measured.clamp(-1.0, 4.0) * precision + 1.0) / (precision + 1.0);
+    let theta = (measured.clamp(-1.0, 4.0) * precision + PRIOR) / (precision + 1.0);
     (theta, (1.0 / (precision + 1.0)).sqrt())
 }
 

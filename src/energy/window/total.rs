@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::GpuEnergy;
-use crate::energy::interval::Interval;
+use crate::energy::interval::{Interval, NORMAL_95};
 
 /// The energy of a window on several GPUs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +30,9 @@ pub struct TotalEnergy {
 
 /// Sums windows over GPUs.
 ///
-/// Independent errors add by their squares: the sum's half-width below is √Σ(low half-width)², above alike. That is
-/// exact for normal errors; for rectangular gains of two GPUs it is 2 % too wide at most (the 95 % point of
-/// two rectangles is 1.90 and not 1.96 standard deviations), and with one GPU the sum is that GPU's own.
+/// Independent errors add by their variances, and a sum of several is near enough to normal: its 95 % half-width
+/// is 1.96 standard deviations. (Adding the squares of the 95 % half-widths would be too narrow: that of one
+/// rectangular gain is only 1.65 standard deviations.) The sum over one GPU is that GPU's own.
 #[must_use]
 pub fn total(parts: &[GpuEnergy]) -> TotalEnergy {
     let mut flags: Vec<String> = Vec::new();
@@ -54,12 +54,15 @@ pub fn total(parts: &[GpuEnergy]) -> TotalEnergy {
     let absolute_joules = sum(parts, reason.is_none(), |part| part.absolute_joules);
     TotalEnergy {
         joules,
-        timing: joules
-            .and_then(|joules| combined(parts, joules, |part| Some((part.joules?, part.timing?)))),
+        timing: joules.and_then(|joules| {
+            combined(parts, joules, |part| {
+                Some((part.timing?, part.timing_sd_joules?))
+            })
+        }),
         absolute_joules,
         absolute: absolute_joules.and_then(|joules| {
             combined(parts, joules, |part| {
-                Some((part.absolute_joules?, part.absolute?))
+                Some((part.absolute?, part.absolute_sd_joules?))
             })
         }),
         mean_watts: sum(parts, reason.is_none(), |part| part.mean_watts),
@@ -80,16 +83,18 @@ fn sum(parts: &[GpuEnergy], usable: bool, of: impl Fn(&GpuEnergy) -> Option<f64>
 fn combined(
     parts: &[GpuEnergy],
     joules: f64,
-    of: impl Fn(&GpuEnergy) -> Option<(f64, Interval)>,
+    of: impl Fn(&GpuEnergy) -> Option<(Interval, f64)>,
 ) -> Option<Interval> {
-    let (mut below, mut above) = (0.0, 0.0);
-    for part in parts {
-        let (value, interval) = of(part)?;
-        below += (value - interval.low_joules).powi(2);
-        above += (interval.high_joules - value).powi(2);
+    if let [only] = parts {
+        return Some(of(only)?.0);
     }
+    let mut variance = 0.0;
+    for part in parts {
+        variance += of(part)?.1.powi(2);
+    }
+    let half_width = NORMAL_95 * variance.sqrt();
     Some(Interval {
-        low_joules: joules - below.sqrt(),
-        high_joules: joules + above.sqrt(),
+        low_joules: joules - half_width,
+        high_joules: joules + half_width,
     })
 }

@@ -5,6 +5,7 @@
 
 mod analyse;
 mod error;
+mod followed;
 mod load_program;
 mod meter_file;
 mod occupants;

@@ -11,11 +11,10 @@ use crate::energy::{CounterEdge, GpuReadings, PowerReading};
 use crate::telemetry::{ClockPair, GpuState, GpuTelemetry, ReadError};
 
 use super::CharacteriseError;
+use super::followed::Followed;
 
 /// How often the sample buffer and the state are read, ns: the buffer keeps 2.4 s.
 const SLOW_NS: u64 = 500_000_000;
-/// Every so often a power reading is kept though it did not change, ns.
-const KEEP_NS: u64 = 20_000_000;
 
 /// How fast the sources are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,31 +127,6 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// A value that was polled: what it was, and the start of the last poll that returned it.
-#[derive(Default)]
-struct Followed {
-    last: Option<(f64, u64)>,
-    kept_ns: u64,
-}
-
-impl Followed {
-    /// Takes a poll in; gives the change that it shows, and whether the reading is to be kept.
-    fn take(&mut self, start_ns: u64, end_ns: u64, watts: f64) -> (Option<Observation>, bool) {
-        let change = self.last.filter(|(last, _)| *last != watts);
-        let change = change.map(|(_, before_ns)| Observation {
-            before_ns,
-            after_ns: end_ns,
-            watts,
-        });
-        self.last = Some((watts, start_ns));
-        let keep = start_ns >= self.kept_ns + KEEP_NS;
-        if keep {
-            self.kept_ns = start_ns;
-        }
-        (change, keep)
     }
 }
 
@@ -288,34 +262,6 @@ impl Shared {
                 }
                 true
             },
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_lies_between_the_last_old_poll_and_the_first_new_one() {
-        let mut followed = Followed::default();
-        assert_eq!(followed.take(KEEP_NS, KEEP_NS + 5, 1.0), (None, true));
-        assert_eq!(
-            followed.take(KEEP_NS + 10, KEEP_NS + 15, 1.0),
-            (None, false)
-        );
-        let change = Observation {
-            before_ns: KEEP_NS + 10,
-            after_ns: KEEP_NS + 25,
-            watts: 2.0,
-        };
-        assert_eq!(
-            followed.take(KEEP_NS + 20, KEEP_NS + 25, 2.0),
-            (Some(change), false)
-        );
-        assert_eq!(
-            followed.take(2 * KEEP_NS, 2 * KEEP_NS + 1, 2.0),
-            (None, true)
         );
     }
 }

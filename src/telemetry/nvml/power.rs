@@ -104,6 +104,7 @@ pub(super) fn samples(
         })
         .collect();
     samples.sort_by_key(|sample| sample.stamp_us);
+    samples.dedup_by_key(|sample| sample.stamp_us);
     Ok(samples)
 }
 
