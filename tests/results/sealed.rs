@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::stage::{EIGHT, Stage};
-use crate::{json, lemctl, measured, text};
+use crate::{json, measured, text};
 
 /// Version 1 had no `cycles` and no `measured_on`.
 #[tokio::test(start_paused = true)]
