@@ -47,6 +47,13 @@ pub(super) fn counter_energy(
 ) -> Result<CounterEnergy, String> {
     let length = request.seconds();
     let expected = request.sensor.counter.update_period_ns.value / 1e9;
+    let least = request.rules.min_updates * expected;
+    if length < least {
+        return Err(format!(
+            "window_too_short_for_sensor: {length:.3} s, and {} updates take {least:.3} s",
+            request.rules.min_updates
+        ));
+    }
     let edges = Edges::of(
         &request.readings.counter,
         request.start_ns,
