@@ -11,7 +11,7 @@ mod energy_coverage {
 use energy_coverage::sensor::Sensor;
 use energy_coverage::truth::{Load, Truth};
 use lemctl::energy::sensor::{Gain, SensorTraits};
-use lemctl::energy::{End, EnergyRules, GpuReadings, WindowRequest, window_energy};
+use lemctl::energy::{End, EnergyRules, GpuEnergy, GpuReadings, WindowRequest, window_energy};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -163,68 +163,126 @@ fn assert_covered(case: Case) {
     }
 }
 
+const EVERY_137_MS: Load = Load::Periodic {
+    period: 0.137,
+    on: 0.4,
+};
+
 #[test]
-fn idle_ends() {
-    for (name, load) in [
-        ("idle ends, load of random steps", Load::Random),
-        ("idle ends, constant load", Load::Constant),
-        (
-            "idle ends, load every 137 ms",
-            Load::Periodic {
-                period: 0.137,
-                on: 0.4,
-            },
-        ),
-    ] {
-        assert_covered(Case {
-            name,
-            load,
-            steady: false,
-            samples: false,
-        });
-    }
+fn idle_ends_of_a_load_of_random_steps() {
+    assert_covered(Case {
+        name: "idle ends, random steps",
+        load: Load::Random,
+        steady: false,
+        samples: false,
+    });
 }
 
 #[test]
-fn steady_ends_with_the_buffer_of_samples() {
-    for (name, load) in [
-        ("steady ends, random steps", Load::Random),
-        ("steady ends, slow waves", Load::Smooth),
-        (
-            "steady ends, every 137 ms",
-            Load::Periodic {
-                period: 0.137,
-                on: 0.4,
-            },
-        ),
-        (
-            "steady ends, every 610 ms",
-            Load::Periodic {
-                period: 0.61,
-                on: 0.5,
-            },
-        ),
-    ] {
-        assert_covered(Case {
-            name,
-            load,
-            steady: true,
-            samples: true,
-        });
-    }
+fn idle_ends_of_a_periodic_load() {
+    assert_covered(Case {
+        name: "idle ends, every 137 ms",
+        load: EVERY_137_MS,
+        steady: false,
+        samples: false,
+    });
+}
+
+#[test]
+fn steady_ends_in_random_steps() {
+    assert_covered(Case {
+        name: "steady ends, random steps",
+        load: Load::Random,
+        steady: true,
+        samples: true,
+    });
+}
+
+#[test]
+fn steady_ends_in_a_periodic_load() {
+    assert_covered(Case {
+        name: "steady ends, every 137 ms",
+        load: EVERY_137_MS,
+        steady: true,
+        samples: true,
+    });
+}
+
+#[test]
+fn steady_ends_in_slow_waves() {
+    assert_covered(Case {
+        name: "steady ends, slow waves",
+        load: Load::Smooth,
+        steady: true,
+        samples: true,
+    });
 }
 
 #[test]
 fn steady_ends_by_the_counter_alone() {
-    for (name, load) in [
-        ("steady, counter alone, random", Load::Random),
-        ("steady, counter alone, constant", Load::Constant),
-    ] {
-        assert_covered(Case {
-            name,
-            load,
-            steady: true,
-            samples: false,
-        });
+    assert_covered(Case {
+        name: "steady ends, counter alone",
+        load: Load::Random,
+        steady: true,
+        samples: false,
+    });
+}
+
+/// A burst of 25 ms in each period, by the counter with its samples.
+fn judged(period: f64, length: f64, told: bool, seed: u64) -> GpuEnergy {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let sensor = Sensor::draw(&mut rng);
+    let seconds = length + rng.random_range(0.0..sensor.period);
+    let load = Load::Periodic {
+        period,
+        on: 0.025 / period,
+    };
+    let truth = Truth::new(&mut rng, load, IDLE_WATTS, 0.0, seconds);
+    let readings = GpuReadings {
+        gpu: "GPU-simulated".into(),
+        counter: sensor.edges(&mut rng, &truth, -2.0, seconds + 2.0, ORIGIN_NS),
+        samples: sensor.samples(&truth, -2.0, seconds + 2.0, ORIGIN_NS),
+        ..GpuReadings::default()
+    };
+    let end = End::Idle {
+        watts: IDLE_WATTS,
+        half_width_watts: 0.5,
+    };
+    let known = [period * 1e9];
+    window_energy(&WindowRequest {
+        readings: &readings,
+        start_ns: ORIGIN_NS,
+        end_ns: ORIGIN_NS + (seconds * 1e9).round() as u64,
+        ends: (end, end),
+        sensor: &SensorTraits::assumed("NVIDIA H100"),
+        gain: &Gain::assumed("NVIDIA H100"),
+        load_periods_ns: if told { &known } else { &[] },
+        rules: &EnergyRules::default(),
+    })
+}
+
+#[test]
+fn a_coherent_load_is_flagged_and_an_incoherent_one_is_not() {
+    let flag = String::from("load_coherent_with_sensor");
+    for seed in 0..20 {
+        for (period, coherent) in [(0.1, true), (0.05, true), (0.137, false), (0.073, false)] {
+            for (length, told) in [(5.0, false), (5.0, true), (30.0, false), (1.0, true)] {
+                let found = judged(period, length, told, seed);
+                let beat = found
+                    .coherence
+                    .unwrap_or_else(|| panic!("{period} s, {length} s: no period found"));
+                let place = format!("{period} s over {length} s, told: {told}: {beat:?}");
+                assert!(
+                    (beat.load_period_ns / period / 1e9 - 1.0).abs() < 0.01,
+                    "{place}"
+                );
+                assert_eq!(beat.coherent, coherent, "{place}");
+                assert_eq!(found.flags.contains(&flag), coherent, "{place}");
+                // What it may add is in the interval.
+                let relative = found.timing_sd_joules.unwrap() / found.joules.unwrap();
+                assert_eq!(relative > 0.005, coherent, "{place} {relative}");
+                assert!(found.waveform_joules.is_some() && found.disagreement.unwrap() < 0.03);
+            }
+        }
     }
 }

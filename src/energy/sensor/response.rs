@@ -55,7 +55,7 @@ const STARTS: usize = 4;
 ///
 /// The half-widths come from the covariance of the fitted values' derivatives, each residual standing for its
 /// own variance (readings on a flank err more); the latency's also has half the time between two polls, since
-/// polls can be late all alike.
+/// polls can be late all alike, and the window's what the blur of the moments between polls adds to it.
 ///
 /// # Errors
 /// If there are too few readings, or they do not follow the load: says so.
@@ -86,10 +86,14 @@ pub fn response(readings: &[Observation], load: &KnownLoad) -> Result<Response, 
         ));
     }
     let [window_half, latency_half] = all.half_widths(best).ok_or("the fit has no interval")?;
-    let polls = readings.iter().map(|r| (r.after_ns - r.before_ns) as f64);
-    let poll = polls.sum::<f64>() / readings.len() as f64;
+    let polls = || readings.iter().map(|r| (r.after_ns - r.before_ns) as f64);
+    let count = readings.len() as f64;
+    let poll = polls().sum::<f64>() / count;
+    // Moments blurred evenly over a poll round the corners of every flank, as a longer window would: by its
+    // variance, w² grows by the mean square of the polls.
+    let rounding = polls().map(|poll| poll * poll).sum::<f64>() / count / (2.0 * window);
     Ok(Response {
-        window_ns: Estimate::new(window, window_half.hypot(0.05 * poll).hypot(FINEST)),
+        window_ns: Estimate::new(window, (window_half + rounding).hypot(FINEST)),
         latency_ns: Estimate::new(latency, latency_half.hypot(0.5 * poll).hypot(FINEST)),
         explained,
         readings: readings.len(),

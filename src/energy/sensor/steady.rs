@@ -196,7 +196,9 @@ pub fn agreement(
             Some(samples / block.watts - 1.0)
         })
         .collect();
-    mean_of(&differences)
+    let mean = mean_of(&differences)?;
+    let shared = known(period_ns).map_or(0.0, |period| period.half_width / period.value);
+    Some(Estimate::new(mean.value, mean.half_width.hypot(shared)))
 }
 
 #[cfg(test)]

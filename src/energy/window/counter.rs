@@ -22,7 +22,10 @@ use crate::energy::sensor::Estimate;
 use crate::energy::waveform::{Point, even_run};
 
 /// Nodes of the latency's distribution.
-const LATENCIES: usize = 16;
+const LATENCIES: usize = 12;
+
+/// Where a bounded interpolation error lies at start and end.
+const SIDES: [(f64, f64); 4] = [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)];
 
 /// What the counter says.
 #[derive(Debug, Clone)]
@@ -44,6 +47,13 @@ pub(super) fn counter_energy(
 ) -> Result<CounterEnergy, String> {
     let length = request.seconds();
     let expected = request.sensor.counter.update_period_ns.value / 1e9;
+    let least = request.rules.min_updates * expected;
+    if length < least {
+        return Err(format!(
+            "window_too_short_for_sensor: {length:.3} s, and {} updates take {least:.3} s",
+            request.rules.min_updates
+        ));
+    }
     let edges = Edges::of(
         &request.readings.counter,
         request.start_ns,
@@ -118,6 +128,7 @@ pub(super) fn counter_energy(
     let plain = [(1.0, 0.0)];
     let nodes = roughness.as_ref().map_or(&plain[..], |found| &found.nodes);
     let shape = roughness.as_ref().map_or(1.0, |found| found.shape);
+    let two_sided = roughness.as_ref().map_or(0.0, |found| found.two_sided);
     let shifts: Vec<f64> = if steady {
         rectangular_nodes(latency.0, latency.1, LATENCIES).collect()
     } else {
@@ -130,14 +141,19 @@ pub(super) fn counter_energy(
             return Err("counter_edges_missing: no step of the counter beyond a steady end".into());
         };
         let fixed = timing_variance(&grid, &first, &last) + resident + QUANTUM_JOULES2;
-        let bridge = first.bridge(shape) + last.bridge(shape);
-        let caps = first.most + last.most;
         for (weight, square) in nodes {
-            parts.push(Part {
-                weight: *weight,
-                mean: last.joules - first.joules,
-                variance: fixed + (bridge * square).min(caps),
-            });
+            let bridges = [&first, &last].map(|end| (end.bridge(shape) * square).min(end.most));
+            let [one, other] = bridges.map(|variance| (two_sided * variance).sqrt());
+            for sides in SIDES
+                .get(..if two_sided > 0.0 { 4 } else { 1 })
+                .unwrap_or(&SIDES)
+            {
+                parts.push(Part {
+                    weight: *weight,
+                    mean: last.joules - first.joules + sides.0 * one + sides.1 * other,
+                    variance: fixed + (1.0 - two_sided) * (bridges[0] + bridges[1]),
+                });
+            }
         }
     }
     Ok(CounterEnergy {

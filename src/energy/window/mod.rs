@@ -11,6 +11,8 @@ mod result;
 mod roughness;
 mod sources;
 mod sparse;
+#[cfg(test)]
+mod tests;
 mod total;
 
 pub use result::{GpuEnergy, Source};

@@ -18,6 +18,9 @@ pub(super) struct Roughness {
     pub nodes: Vec<(f64, f64)>,
     /// The error's mean square at a share f of the period is that of its middle × (4f(1 − f))^shape.
     pub shape: f64,
+    /// Share of the mean square that is two values ±a with equal right, the rest being normal: how bounded the
+    /// error is. A switched load's error never leaves a band, and normal tails would make the interval too wide.
+    pub two_sided: f64,
 }
 
 /// Mean square and how many independent values it is worth.
@@ -70,12 +73,14 @@ impl Roughness {
             return Some(Self {
                 nodes: spread((1.5 * line).max(smooth), log_sd.min(1.5)).collect(),
                 shape: shape(0.5),
+                two_sided: 0.0,
             });
         }
         let nodes = spread(smooth, log_sd.min(1.5)).collect();
         Some(Self {
             nodes,
             shape: shape(theta),
+            two_sided: 0.0,
         })
     }
 
@@ -105,11 +110,26 @@ impl Roughness {
         let ratio = half / (near_step / 2).max(1) as f64;
         let theta = ((near.value / half_of_it.value).ln() / ratio.ln()).clamp(0.0, 4.0);
         let theta = if theta.is_finite() { theta } else { PRIOR };
+        let two_sided = two_sided(middles(&energy, near_step), low);
+        // Variance of a mean square, relative: (kurtosis − 1)/n, 2/n for normal errors and less for bounded ones.
+        let spread_of_squares = 2.0 - 2.0 * two_sided * two_sided;
         Some(Self {
-            nodes: spread(near.value, (2.0 / near.worth).sqrt().min(1.0)).collect(),
+            nodes: spread(near.value, (spread_of_squares / near.worth).sqrt().min(1.0)).collect(),
             shape: shape(theta),
+            two_sided,
         })
     }
+}
+
+/// The share of ±a in ±a + normal that gives the errors' kurtosis: with a² = q·variance the excess is −2q². Errors
+/// with normal or heavier tails have none.
+fn two_sided(errors: impl Iterator<Item = f64>, square: MeanSquare) -> f64 {
+    let (count, fourth) = errors.fold((0.0, 0.0), |(n, sum), e| (n + 1.0, sum + e.powi(4)));
+    let excess = fourth / count / square.value.powi(2) - 3.0;
+    // What few values say of a fourth moment is held towards normal: its variance is 24/n for a normal sample.
+    let held = excess / (1.0 + 24.0 / (9.0 * square.worth.max(1e-9)));
+    let share = (-held / 2.0).max(0.0).sqrt().min(0.95);
+    if share.is_finite() { share } else { 0.0 }
 }
 
 /// θ one octave lower, for power with a memory of time τ (correlation e^(−t/τ)): D(h) ∝ g(h/τ) − g(2h/τ)/4 with

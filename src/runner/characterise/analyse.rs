@@ -12,8 +12,9 @@ use super::watch::Watched;
 
 /// Shortest stretch over which sources are compared, ns.
 const LEAST_COMPARED_NS: u64 = 5_000_000_000;
-/// A poll this many times as late as usual tells little about when a value changed.
-const LATE: u64 = 4;
+/// A poll this many times as late as a prompt one (the first quarter) tells little about when a value changed; but
+/// at least half of them are taken.
+const LATE: u64 = 2;
 /// Above it the load was two levels of power, whatever limit it may have touched.
 const WELL_EXPLAINED: f64 = 0.98;
 /// Clock event reasons under which a load is not two levels of power: software power cap, hardware slowdown,
@@ -154,8 +155,9 @@ fn changes(seen: &[Observation], (start_ns, end_ns): (u64, u64)) -> Vec<Observat
         .map(|change| change.after_ns - change.before_ns)
         .collect();
     widths.sort_unstable();
-    let usual = widths.get(widths.len() / 2).copied().unwrap_or(0);
-    let sharp = |change: &&Observation| change.after_ns - change.before_ns <= LATE * usual;
+    let quantile = |parts: usize| widths.get(widths.len() / parts).copied().unwrap_or(0);
+    let widest = (LATE * quantile(4)).max(quantile(2));
+    let sharp = |change: &&Observation| change.after_ns - change.before_ns <= widest;
     seen.iter().filter(inside).filter(sharp).copied().collect()
 }
 
