@@ -2,6 +2,7 @@
 //! sensors' latency, jitter, period and phase are drawn anew for each window and told to nobody.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(clippy::disallowed_macros, reason = "a test prints its figures")]
 
 mod energy_coverage {
     pub mod sensor;

@@ -3,6 +3,11 @@
 //! repository. Without them it says so and passes.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a test prints its figures, and is told where the recordings are"
+)]
 
 mod power_traces {
     pub mod recording;

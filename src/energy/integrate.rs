@@ -30,7 +30,7 @@ impl Integral {
 /// Exact for power that is linear between the points.
 #[must_use]
 pub fn integrate(points: &[Point], start: f64, end: f64, longest: f64) -> Option<Integral> {
-    if !(end > start) {
+    if end <= start || start.is_nan() || end.is_nan() {
         return None;
     }
     let (mut joules, mut covered) = (0.0, 0.0);

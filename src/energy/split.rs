@@ -145,7 +145,7 @@ pub fn differential(
         return PhaseEnergy::refused("split_batches_differ: the runs' batches are not the same");
     }
     let apart = (one.mean_sm_mhz / many.mean_sm_mhz - 1.0).abs();
-    if !(apart <= CLOCK_TOLERANCE) {
+    if apart.is_nan() || apart > CLOCK_TOLERANCE {
         return PhaseEnergy::refused(format!(
             "split_clocks_differ: mean SM clocks of {:.0} and {:.0} MHz",
             one.mean_sm_mhz, many.mean_sm_mhz

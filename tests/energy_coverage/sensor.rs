@@ -40,7 +40,7 @@ impl Sensor {
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             period: rng.random_range(0.0998..0.1000),
-            latency: rng.random_range(0.0..0.030),
+            latency: rng.random_range(0.0..0.040),
             jitter: rng.random_range(0.0..0.0015),
             kind: if rng.random() {
                 Jitter::White

@@ -56,7 +56,8 @@ impl Truth {
                 let (middle, swing) = ((low + high) / 2.0, (high - low) / 4.0);
                 let mut at = on;
                 while at < off {
-                    let wave = (at * 6.283 / 0.7 + a).sin() + (at * 6.283 / 2.3 + b).sin();
+                    let wave = (at * std::f64::consts::TAU / 0.7 + a).sin()
+                        + (at * std::f64::consts::TAU / 2.3 + b).sin();
                     truth.push(at, middle + swing * wave);
                     at += 0.005;
                 }

@@ -16,10 +16,21 @@ use crate::energy::sensor::Estimate;
 const NEIGHBOURS: [usize; 12] = [0, 1, 2, 3, 4, 5, 7, 10, 15, 22, 32, 45];
 
 /// Jitter's standard deviations that are weighed, as shares of the period.
-const JITTERS: [f64; 5] = [0.0005, 0.002, 0.006, 0.016, 0.04];
+const JITTERS: [f64; 5] = [0.001, 0.004, 0.01, 0.02, 0.04];
 
-/// Updates after which the grid is taken to have found back to itself, if its jitter adds up.
+/// Updates over which strays that add up are counted: each end is pinned again by its own near edges, six on each
+/// side.
 const WANDER: f64 = 12.0;
+
+/// How updates stray from the grid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Jitter {
+    /// Standard deviation of one stray, in s.
+    sigma: f64,
+    /// Each update strays from the one before it, so that strays add up; or each from its own place. Which is not
+    /// known: both are weighed.
+    adds_up: bool,
+}
 
 /// What is known of the updates' times. Times in s from the window's start.
 #[derive(Debug, Clone)]
@@ -36,8 +47,8 @@ pub(super) struct Grid {
     pub covariance: f64,
     /// Variance of the slope.
     pub slope_variance: f64,
-    /// Posterior of the jitter: weight and standard deviation in s.
-    jitter: [(f64, f64); JITTERS.len()],
+    /// Posterior of the jitter: weights.
+    jitter: Vec<(f64, Jitter)>,
     /// Updates between the window's ends, at most [`WANDER`].
     apart: f64,
 }
@@ -87,7 +98,13 @@ impl Grid {
             .iter()
             .map(|edge| (edge.number - number).abs())
             .fold(0.5, f64::max);
+        // Strays that add up take an edge d updates from the nearest end √(1 + d/2) as far from the ends' grid.
+        let wander = |edge: &Edge| {
+            let far = edge.middle().abs().min((edge.middle() - length).abs());
+            (1.0 + 0.5 * far / edges.period).sqrt()
+        };
         let mut search = Search {
+            wander: chosen.iter().map(wander).collect(),
             edges: &chosen,
             number,
             centre: (middle, 2.2 * residual),
@@ -97,17 +114,23 @@ impl Grid {
                 (expected.half_width / NORMAL_95).max(0.003 * expected.value),
             ),
         };
+        let first = (residual / 4.0).clamp(0.001 * edges.period, 0.02 * edges.period);
+        // Both kinds of jitter shape the box, or strays that add up would be searched for where they are not.
         let coarse = search.sum(
             9,
-            &[(residual / 4.0).clamp(0.001 * edges.period, 0.02 * edges.period)],
+            &[false, true].map(|adds_up| Jitter {
+                sigma: first,
+                adds_up,
+            }),
         );
         search.narrow(&coarse)?;
-        let sigmas = JITTERS.map(|share| share * edges.period);
-        let fine = search.sum(7, &sigmas);
-        let mut jitter = [(0.0, 0.0); JITTERS.len()];
-        for (slot, (weight, sigma)) in jitter.iter_mut().zip(fine.by_sigma.iter().zip(sigmas)) {
-            *slot = (*weight, sigma);
-        }
+        let models: Vec<Jitter> = JITTERS
+            .iter()
+            .flat_map(|share| [false, true].map(|adds_up| (share * edges.period, adds_up)))
+            .map(|(sigma, adds_up)| Jitter { sigma, adds_up })
+            .collect();
+        let fine = search.sum(9, &models);
+        let jitter = fine.by_model.iter().copied().zip(models).collect();
         let sound = fine.weight > 0.0 && fine.weight.is_finite();
         sound.then_some(Self {
             centre: fine.mean.0,
@@ -129,7 +152,8 @@ impl Grid {
     /// Variance of an update's jitter about the grid, in s².
     pub fn jitter_variance(&self) -> f64 {
         let weight: f64 = self.jitter.iter().map(|(weight, _)| weight).sum();
-        let squares: f64 = self.jitter.iter().map(|(w, sigma)| w * sigma * sigma).sum();
+        let square = |(weight, jitter): &(f64, Jitter)| weight * jitter.sigma * jitter.sigma;
+        let squares: f64 = self.jitter.iter().map(square).sum();
         squares / weight
     }
 
@@ -139,13 +163,12 @@ impl Grid {
         let lever = edge.number - self.number;
         let expected = self.centre + self.slope * lever;
         let mut sums = (0.0, 0.0, 0.0);
-        // Whether each update strays about its own place, or after the one before it so that strays add up, is not
-        // known: both are weighed alike. Added up over n updates, each end strays by √(n/2) σ more.
+        // Added up over n updates between the ends, each end strays by √(n/2) σ more. Brackets tell σ, yet hardly which
+        // kind of jitter it is: for one update both kinds count alike.
         let adding_up = (1.0 + 0.5 * self.apart).sqrt();
-        let models = self
-            .jitter
-            .into_iter()
-            .flat_map(|(weight, sigma)| [(0.5 * weight, sigma), (0.5 * weight, sigma * adding_up)]);
+        let models = self.jitter.iter().flat_map(|(weight, jitter)| {
+            [1.0, adding_up].map(|factor| (0.5 * weight, factor * jitter.sigma))
+        });
         for (weight, sigma) in models {
             let reach = 5.0 * sigma;
             let low = edge.before.max(expected - reach);
@@ -213,6 +236,8 @@ const PER_SD: f64 = 1.813_799_364_234_217_8;
 /// A box of centres and slopes, each as middle and half-width.
 struct Search<'a> {
     edges: &'a [Edge],
+    /// Of each edge: by how much its stray is larger, if strays add up.
+    wander: Vec<f64>,
     number: f64,
     centre: (f64, f64),
     slope: (f64, f64),
@@ -226,27 +251,27 @@ struct Sums {
     mean: (f64, f64),
     variance: (f64, f64),
     covariance: f64,
-    by_sigma: Vec<f64>,
+    by_model: Vec<f64>,
 }
 
 impl Search<'_> {
     /// Sums the likelihood over a `side` × `side` grid of the box and the given jitters.
-    fn sum(&self, side: usize, sigmas: &[f64]) -> Sums {
+    fn sum(&self, side: usize, models: &[Jitter]) -> Sums {
         let node = |(middle, half): (f64, f64), index: usize| {
             middle + half * (2.0 * index as f64 / (side - 1) as f64 - 1.0)
         };
-        let mut logs = Vec::with_capacity(side * side * sigmas.len());
-        for sigma in sigmas {
+        let mut logs = Vec::with_capacity(side * side * models.len());
+        for model in models {
             for i in 0..side {
                 let centre = node(self.centre, i);
                 for j in 0..side {
-                    logs.push(self.log_likelihood(centre, node(self.slope, j), *sigma));
+                    logs.push(self.log_likelihood(centre, node(self.slope, j), *model));
                 }
             }
         }
         let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut sums = Sums {
-            by_sigma: vec![0.0; sigmas.len()],
+            by_model: vec![0.0; models.len()],
             ..Sums::default()
         };
         let mut products = (0.0, 0.0, 0.0);
@@ -258,7 +283,7 @@ impl Search<'_> {
             let (i, j) = (index / side % side, index % side);
             let (x, y) = (offset(i), offset(j));
             sums.weight += weight;
-            sums.by_sigma[index / (side * side)] += weight;
+            sums.by_model[index / (side * side)] += weight;
             first += weight * x;
             second += weight * y;
             products.0 += weight * x * x;
@@ -282,19 +307,20 @@ impl Search<'_> {
             return None;
         }
         // A cell of the coarse grid is never excluded: half a step (an eighth of the box) is kept at least.
-        let half = |half: f64, variance: f64| (3.0 * variance.sqrt()).max(half / 6.0).min(half);
+        let half = |half: f64, variance: f64| (2.5 * variance.sqrt()).max(half / 6.0).min(half);
         self.centre = (sums.mean.0, half(self.centre.1, sums.variance.0));
         self.slope = (sums.mean.1, half(self.slope.1, sums.variance.1));
         Some(())
     }
 
-    fn log_likelihood(&self, centre: f64, slope: f64, sigma: f64) -> f64 {
+    fn log_likelihood(&self, centre: f64, slope: f64, model: Jitter) -> f64 {
         // Products of probabilities, with a log only now and then: a log for each edge costs the most.
         let (mut log, mut product) = (
             0.0,
             density((slope - self.expected.0) / self.expected.1).max(1e-6),
         );
-        for edge in self.edges {
+        for (edge, wander) in self.edges.iter().zip(&self.wander) {
+            let sigma = model.sigma * if model.adds_up { *wander } else { 1.0 };
             let expected = centre + slope * (edge.number - self.number);
             let inside =
                 below((edge.after - expected) / sigma) - below((edge.before - expected) / sigma);
