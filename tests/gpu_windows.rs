@@ -111,16 +111,24 @@ fn spread(
         .collect();
     let joules: Vec<f64> = parts.iter().map(|part| part.joules.unwrap()).collect();
     let mean = joules.iter().sum::<f64>() / count as f64;
-    let sd =
-        (joules.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (count - 1) as f64).sqrt();
-    let predicted = parts
+    // A GPU warms up under load and its power creeps: a fitted line is taken off, and with it a degree of freedom.
+    let middle = (count - 1) as f64 / 2.0;
+    let at = |index: usize| index as f64 - middle;
+    let slope = joules
+        .iter()
+        .enumerate()
+        .map(|(index, one)| at(index) * one)
+        .sum::<f64>()
+        / (0..count).map(|index| at(index).powi(2)).sum::<f64>();
+    let left = |index: usize| joules[index] - mean - slope * at(index);
+    let sd = ((0..count).map(|index| left(index).powi(2)).sum::<f64>() / (count - 2) as f64).sqrt();
+    let sds: Vec<f64> = parts
         .iter()
         .map(|part| part.timing_sd_joules.unwrap())
-        .sum::<f64>()
-        / count as f64;
-    let chi: f64 = parts
-        .iter()
-        .map(|part| ((part.joules.unwrap() - mean) / part.timing_sd_joules.unwrap()).powi(2))
+        .collect();
+    let predicted = sds.iter().sum::<f64>() / count as f64;
+    let chi = (0..count)
+        .map(|index| (left(index) / sds[index]).powi(2))
         .sum();
     (mean, sd, predicted, chi)
 }
@@ -134,7 +142,7 @@ fn sub_windows_of_a_steady_load_spread_as_their_intervals_say() {
     let readings = &recording.gpus[0].readings;
     for (count, seconds) in [(40, 1.0), (80, 0.5)] {
         let (mean, sd, predicted, chi) = spread(readings, &sensor, count, seconds);
-        let freedom = (count - 1) as f64;
+        let freedom = (count - 2) as f64;
         let distribution = ChiSquared::new(freedom).unwrap();
         let (low, high) = (
             distribution.inverse_cdf(0.005),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::EnergyNote;
+use crate::energy::split::PhaseEnergy;
 use crate::energy::{
     Baseline, Convergence, GapReading, GapState, Iteration, LeakVerdict, Throttle, WarmupCriterion,
     WindowFigures,
@@ -182,11 +183,13 @@ pub struct GapGpu {
 }
 
 /// Whether prefill and decode are told apart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
     /// How token times were had: `measured` or `estimated`.
     pub token_timing: lem_protocol::TimingKind,
+    /// Energy of prefill and of decode by GPU, or why it is refused.
+    pub energy: BTreeMap<String, PhaseEnergy>,
 }
 
 /// Idle power beside the result.

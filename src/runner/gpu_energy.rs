@@ -1,12 +1,16 @@
 //! From an attempt's recording to what its result says of energy, idle power and throttling. The arithmetic and
 //! the judgements are `energy`'s; here its inputs are put together.
 
+use std::collections::BTreeMap;
+
 use lem_protocol::{Arrival, MarkName, Record};
 
 use super::attempt::Measured;
 use super::idle::{Around, baselines};
+use super::phases::{batches, split};
 use super::power::Power;
 use crate::energy::sensor::Sensor;
+use crate::energy::split::PhaseEnergy;
 use crate::energy::{
     Baseline, Denominators, End, EnergyRules, GpuEnergy, ReasonSample, Throttle, ThrottleCounters,
     ThrottleEvidence, TotalEnergy, WindowFigures, WindowKind, WindowRequest, energy_figures, total,
@@ -152,6 +156,27 @@ impl<'a> Observed<'a> {
         self.recording.gpus.iter().map(of).collect()
     }
 
+    /// Prefill and decode apart, by GPU.
+    pub(super) fn split(
+        &self,
+        record: &Record,
+        baseline: &BaselineNote,
+    ) -> BTreeMap<String, PhaseEnergy> {
+        let batches = batches(record);
+        let of = |gpu: &GpuRecording| {
+            let uuid = &gpu.readings.gpu;
+            let period = self.sensor(uuid).traits.counter.update_period_ns.value / 1e9;
+            let energy = |from, to, idle| self.part(gpu, (from, to), idle, baseline, &[]);
+            (uuid.clone(), split(&batches, period, energy))
+        };
+        self.recording.gpus.iter().map(of).collect()
+    }
+
+    fn sensor(&self, uuid: &str) -> Sensor {
+        let known = self.power.sensors.get(uuid).cloned();
+        known.unwrap_or_else(|| Sensor::assumed(""))
+    }
+
     fn total(
         &self,
         start_ns: u64,
@@ -161,31 +186,42 @@ impl<'a> Observed<'a> {
         load_periods_ns: &[f64],
     ) -> TotalEnergy {
         let of = |gpu: &GpuRecording| {
-            let uuid = &gpu.readings.gpu;
-            let assumed = Sensor::assumed("");
-            let sensor = self.power.sensors.get(uuid).unwrap_or(&assumed);
-            let idle = idle_end(gpu, baseline, end_ns);
-            let end_of = |is_idle: bool| if is_idle { idle } else { Some(End::Steady) };
-            let (Some(before), Some(after)) = (end_of(idle_before), end_of(idle_after)) else {
-                return GpuEnergy::missing(
-                    uuid,
-                    end_ns.saturating_sub(start_ns) as f64 / 1e9,
-                    "idle_power_unknown: no idle power is known beside the window: its ends cannot be told from idling",
-                );
-            };
-            window_energy(&WindowRequest {
-                readings: &gpu.readings,
-                start_ns,
-                end_ns,
-                ends: (before, after),
-                sensor: &sensor.traits,
-                gain: &sensor.gain,
-                load_periods_ns,
-                rules: &self.rules,
-            })
+            let idle = (idle_before, idle_after);
+            self.part(gpu, (start_ns, end_ns), idle, baseline, load_periods_ns)
         };
         let parts: Vec<GpuEnergy> = self.recording.gpus.iter().map(of).collect();
         total(&parts)
+    }
+
+    fn part(
+        &self,
+        gpu: &GpuRecording,
+        (start_ns, end_ns): (u64, u64),
+        (idle_before, idle_after): (bool, bool),
+        baseline: &BaselineNote,
+        load_periods_ns: &[f64],
+    ) -> GpuEnergy {
+        let uuid = &gpu.readings.gpu;
+        let sensor = self.sensor(uuid);
+        let idle = idle_end(gpu, baseline, end_ns);
+        let end_of = |is_idle: bool| if is_idle { idle } else { Some(End::Steady) };
+        let (Some(before), Some(after)) = (end_of(idle_before), end_of(idle_after)) else {
+            return GpuEnergy::missing(
+                uuid,
+                end_ns.saturating_sub(start_ns) as f64 / 1e9,
+                "idle_power_unknown: no idle power is known beside the window: its ends cannot be told from idling",
+            );
+        };
+        window_energy(&WindowRequest {
+            readings: &gpu.readings,
+            start_ns,
+            end_ns,
+            ends: (before, after),
+            sensor: &sensor.traits,
+            gain: &sensor.gain,
+            load_periods_ns,
+            rules: &self.rules,
+        })
     }
 
     fn cpu(&self, start_ns: u64, end_ns: u64) -> CpuEnergy {
@@ -213,8 +249,7 @@ impl<'a> Observed<'a> {
         let uuid = &gpu.readings.gpu;
         let snapshot = self.power.gpus.iter().find(|known| known.uuid == *uuid);
         let name = snapshot.map_or_else(String::new, |known| known.name.clone());
-        let assumed = Sensor::assumed(&name);
-        let sensor = self.power.sensors.get(uuid).unwrap_or(&assumed);
+        let sensor = self.sensor(uuid);
         let states: Vec<_> = gpu
             .states
             .iter()

@@ -18,6 +18,7 @@ mod lease;
 mod live;
 mod occupancy;
 mod open;
+mod phases;
 mod power;
 pub mod prerequisites;
 pub mod project;

@@ -86,6 +86,29 @@ impl<E> Setting<E> {
     }
 }
 
+impl<E> Setting<E> {
+    /// What of host and GPUs differs now from what the session began with, by name.
+    pub(super) fn drift(&self) -> Vec<String> {
+        let now = Host::observe();
+        let mut names: Vec<String> = [
+            ("host.kernel", self.host.kernel != now.kernel),
+            (
+                "host.cpu_governor",
+                self.host.cpu_governor != now.cpu_governor,
+            ),
+            (
+                "host.nvidia_driver",
+                self.host.nvidia_driver != now.nvidia_driver,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then(|| name.to_owned()))
+        .collect();
+        names.extend(self.power.iter().flat_map(Power::drift));
+        names
+    }
+}
+
 /// What ends a step before its end.
 #[derive(Debug)]
 pub(super) enum Halt {

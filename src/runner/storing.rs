@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use lem_protocol::Arrival;
+
 use super::RunnerError;
 use super::attempt::Measured;
 use super::gpu_energy::Observed;
@@ -9,6 +11,7 @@ use super::session::Runner;
 use crate::campaign::BaselinePolicy;
 use crate::clock::timestamp;
 use crate::containers::ContainerEngine;
+use crate::energy::split::PhaseEnergy;
 use crate::energy::{
     Baseline, BaselineEvidence, GpuEnergy, GpuLoad, Identities, RejectReason, Ruling, RunEvidence,
     Throttle, WindowFigures, WindowKind, judge_run,
@@ -166,6 +169,7 @@ impl<E: ContainerEngine> Runner<E> {
             throttling: seen.throttling,
             split: Split {
                 token_timing: record.token_timing,
+                energy: seen.split,
             },
             baseline: seen.baseline,
             leak_check: leak.note,
@@ -191,6 +195,7 @@ impl<E: ContainerEngine> Runner<E> {
                     reasons: vec![reason.to_owned()],
                     ..BaselineNote::default()
                 },
+                split: BTreeMap::new(),
                 drift: Vec::new(),
                 readings: None,
             };
@@ -217,7 +222,8 @@ impl<E: ContainerEngine> Runner<E> {
         Seen {
             simulated: observed.recording.library.simulated,
             throttling: observed.throttling(&measured.figures),
-            drift: observed.power.drift(),
+            split: observed.split(&measured.record, &baseline),
+            drift: self.setting.drift(),
             energy,
             baseline,
             readings,
@@ -263,7 +269,7 @@ impl<E: ContainerEngine> Runner<E> {
                     missing: seen.baseline.resident_watts.is_none().then_some(&*missing),
                     around: &around,
                 },
-                window_too_short: measured.figures.window == WindowKind::WholeRun,
+                window_too_short: too_short(&measured.figures, measured.record.arrival),
                 xids: &xids,
                 lost_gpus: &lost_gpus,
                 environment_drift: &seen.drift,
@@ -281,9 +287,26 @@ struct Seen {
     energy: EnergyNote,
     throttling: Vec<Throttle>,
     baseline: BaselineNote,
+    split: BTreeMap<String, PhaseEnergy>,
     drift: Vec<String>,
     /// The readings file.
     readings: Option<Vec<u8>>,
+}
+
+/// Seconds of a steady state at least, and the lots of requests that must finish in it (docs/measurement.md): less
+/// does not average over what a closed loop does.
+const STEADY_SECONDS: f64 = 30.0;
+const STEADY_LOTS: u64 = 3;
+
+fn too_short(figures: &WindowFigures, arrival: Arrival) -> bool {
+    match (figures.window, arrival) {
+        (WindowKind::WholeBatch, _) => false,
+        (WindowKind::SteadyState, Arrival::ClosedLoop { concurrency }) => {
+            figures.seconds < STEADY_SECONDS
+                || figures.requests < STEADY_LOTS * u64::from(concurrency)
+        }
+        _ => true,
+    }
 }
 
 fn identities(figures: &WindowFigures, seen: &Seen) -> Identities {

@@ -17,6 +17,10 @@ use crate::worker::{Collected, Expected, Limit, Reply, WorkerError, check, colle
 /// How often watchers are told how far a measurement is, at most; the protocol's own bound.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
+/// Steps of the energy counters between `ready` and `go`: the first may still hold work from before, by the sensor's
+/// latency.
+const EDGES_BEFORE: u32 = 2;
+
 /// Whether a request waits for `go`.
 pub(super) enum Go {
     /// It does not.
@@ -143,7 +147,7 @@ impl<E: ContainerEngine> Runner<E> {
                     Reply::Done(outcome) => return Err(unexpected("measure before go", &outcome)),
                     Reply::Ready if matches!(go, Go::At(_)) && go_ns == 0 => {
                         if let Go::At(Some(view)) = &go {
-                            power::edges(view, 1, EDGE_LIMIT).await;
+                            power::edges(view, EDGES_BEFORE, EDGE_LIMIT).await;
                         }
                         go_ns = clock.monotonic_ns();
                         loaded.worker.send(Some(name), Request::Go {}).await?;

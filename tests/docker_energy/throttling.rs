@@ -27,7 +27,7 @@ fn docker_a_thermally_throttled_run_is_rejected_and_no_other() {
     assert_eq!(reasons[0]["code"], "thermal_throttling_detected");
     let throttle = &results[1]["throttling"][0];
     assert!(
-        words(&throttle["reasons_seen"]).contains(&"hw_thermal_slowdown"),
+        words(&throttle["reasons_seen"]).contains(&"hardware_thermal"),
         "{throttle:#}"
     );
     assert_eq!(throttle["thermal"]["method"], "counters", "{throttle:#}");
