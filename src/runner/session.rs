@@ -102,7 +102,8 @@ impl<E> Setting<E> {
             ),
         ]
         .into_iter()
-        .filter_map(|(name, differs)| differs.then(|| name.to_owned()))
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name.to_owned())
         .collect();
         names.extend(self.power.iter().flat_map(Power::drift));
         names

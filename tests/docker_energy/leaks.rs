@@ -10,6 +10,26 @@ use crate::campaign_files::Files;
 use crate::lab::{Campaign, GPU, Lab, words};
 use crate::session::Session;
 
+/// Somebody else's process on this host.
+struct Stranger(Child);
+
+impl Stranger {
+    fn start() -> Self {
+        Self(Command::new("sleep").arg("600").spawn().unwrap())
+    }
+
+    fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A second worker in the campaign's container: it loads a model, so it holds memory on the simulated GPU, and
 /// stays until it is swept.
 fn plant(container: &str) -> Child {
@@ -79,8 +99,8 @@ fn docker_a_planted_leak_is_found_swept_and_its_container_made_anew() {
 
 #[test]
 fn docker_a_strangers_process_is_named_stops_the_campaign_and_is_left_alone() {
-    let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
-    let pid = stranger.id();
+    let mut stranger = Stranger::start();
+    let pid = stranger.0.id();
     let with = |from: f64| json!({ "faults": { "processes": [{ "pid": pid, "mib": 700, "when": { "from_s": from } }] } });
     let Some(lab) = Lab::new(&with(4.0)) else {
         return;
@@ -98,13 +118,12 @@ fn docker_a_strangers_process_is_named_stops_the_campaign_and_is_left_alone() {
             && said.stderr.contains("sleep"),
         "{said:#?}"
     );
-    assert!(stranger.try_wait().unwrap().is_none(), "it was left alone");
+    assert!(stranger.lives(), "it was left alone");
     let files = Files::of(&lab.project, campaign.name);
     assert_eq!(files.events_of("breaker_opened").len(), 1);
     files.assert_nothing_left();
     // With it gone the campaign goes on.
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
+    drop(stranger);
     lab.machine(&json!({}));
     let resumed = lab.arguments(&["campaign", "resume", "lab"]);
     let said = lab.project.run(&resumed);
@@ -114,8 +133,8 @@ fn docker_a_strangers_process_is_named_stops_the_campaign_and_is_left_alone() {
 
 #[test]
 fn docker_a_stranger_at_the_start_keeps_the_campaign_from_measuring() {
-    let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
-    let processes = json!([{ "pid": stranger.id(), "mib": 700, "when": {} }]);
+    let mut stranger = Stranger::start();
+    let processes = json!([{ "pid": stranger.0.id(), "mib": 700, "when": {} }]);
     let Some(lab) = Lab::new(&json!({ "faults": { "processes": processes } })) else {
         return;
     };
@@ -124,6 +143,5 @@ fn docker_a_stranger_at_the_start_keeps_the_campaign_from_measuring() {
     let files = Files::of(&lab.project, "lab");
     assert_eq!(files.events_of("attempt_started").len(), 0);
     files.assert_nothing_left();
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
+    assert!(stranger.lives(), "it was left alone");
 }
