@@ -42,7 +42,7 @@ fn docker_a_gap_ends_by_temperature_and_not_before() {
 #[test]
 fn docker_a_gap_that_cannot_settle_ends_at_its_cap_and_is_flagged() {
     // Never cools down in the time of a test.
-    let gpu = json!({ "thermal": { "celsius_per_watt": 3.0, "time_constant_s": 60 } });
+    let gpu = json!({ "thermal": { "celsius_per_watt": 0.3, "time_constant_s": 60 } });
     let Some(lab) = Lab::new(&gpu) else { return };
     let campaign = Campaign {
         execution: "cycles: 2, gap: {temperature_celsius: 1, max_seconds: 2}",

@@ -105,6 +105,11 @@ impl Campaign {
             seconds,
             rest,
         } = self;
+        // Keys without effect are refused.
+        let energy = match *baseline {
+            "off" => "",
+            _ => "energy: {baseline_seconds: 1, settle_seconds: 0.3, rewarm_seconds: 0.3}",
+        };
         format!(
             "campaign_name: {name}
 model: {{random: {{seed: 7}}}}
@@ -118,8 +123,8 @@ grid:
   shared: {{num_heads: [4], intermediate_size: [64], num_layers: [1], vocab_size: [512], hidden_size: [32], batch_size: {batches}}}
 execution: {{config_gap_seconds: 0.2, cycle_gap_seconds: 0.2, {execution}}}
 warmup: {{max_seconds: 1, min_iterations: 2, throughput_cv: 1, throughput_trend: 1, power_trend: 1, power_window_seconds: 1}}
-energy: {{baseline_seconds: 1, settle_seconds: 0.3, rewarm_seconds: 0.3}}
 baseline: {baseline}
+{energy}
 {rest}
 "
         )

@@ -62,7 +62,7 @@ fn docker_energy_baselines_and_readings_of_a_whole_campaign() {
     }
     let files = Files::of(&lab.project, campaign.name);
     let manifest = files.manifest();
-    let figures = &manifest["experiments"][0]["figures"]["joules_per_output_token"];
+    let figures = &manifest["experiments"][0]["cycles"]["figures"]["joules_per_output_token"];
     assert_eq!(figures["n"], 3, "{figures:#}");
     assert_eq!(
         manifest["environment"]["telemetry"]["simulated"], true,
