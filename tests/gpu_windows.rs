@@ -205,10 +205,14 @@ fn a_load_of_a_quarter_of_the_period_is_seen_whole_by_the_counter_and_flagged_fo
             coherent,
             "{counter:?}"
         );
-        let told = format!("{:?} {:?}", instant.flags, instant.reason);
-        assert!(
-            told.contains("instant") || told.contains("coherent"),
-            "{instant:?}"
-        );
+        // What field 186 says of a coherent load is refused, and of another told as under-sampled.
+        let told = format!("{:?} {:?}", instant.fallbacks, instant.flags);
+        let word = if coherent {
+            "load_coherent_with_sensor"
+        } else {
+            "undersampled"
+        };
+        assert!(told.contains(word), "{instant:?}");
+        assert_eq!(instant.joules.is_none(), coherent, "{instant:?}");
     }
 }

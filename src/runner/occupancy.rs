@@ -277,7 +277,13 @@ fn grown(verdicts: &[(String, LeakVerdict)]) -> Option<String> {
                 || "unknown memory".to_owned(),
                 |mib| format!("{mib:.0} MiB above the reference"),
             );
-            let held: Vec<String> = occupants.iter().map(Occupant::describe).collect();
+            let held: Vec<String> = occupants
+                .iter()
+                .map(|one| match one.used_bytes {
+                    Some(bytes) => format!("{} holds {} MiB", one.describe(), bytes >> 20),
+                    None => one.describe(),
+                })
+                .collect();
             let held = if held.is_empty() {
                 String::new()
             } else {

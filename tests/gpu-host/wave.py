@@ -10,15 +10,17 @@ import torch
 
 on, period, seconds = (float(argument) for argument in sys.argv[1:4])
 steady = on >= period
-# Steady: long products back to back, never waiting for the host, so that the GPU sits at one power.
-size = 8192 if steady else 2048
-a = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
-out = torch.empty_like(a)
+# Steady: sums over memory, queued back to back, below the power cap, whose controller would move the power by itself.
+a = torch.randn(2048, 2048, device="cuda", dtype=torch.bfloat16)
+memory = torch.zeros(1 << 30, device="cuda", dtype=torch.float32) if steady else None
 
 
 def work():
-    for _ in range(16 if steady else 1):
-        torch.mm(a, a, out=out)
+    if steady:
+        for _ in range(64):
+            memory.add_(1.0)
+    else:
+        torch.mm(a, a)
     torch.cuda.synchronize()
 
 
