@@ -134,6 +134,7 @@ fn by_counter(request: &BaselineRequest<'_>) -> Option<Taken> {
             (middle, half, edge.millijoules as f64 / 1e3)
         })
         .collect();
+    let edges = between_sharp_ends(&edges);
     let (first, last) = (edges.first()?, edges.last()?);
     let seconds = last.0 - first.0;
     let joules = last.2 - first.2;
@@ -158,6 +159,25 @@ fn by_counter(request: &BaselineRequest<'_>) -> Option<Taken> {
         seconds,
         BaselineSource::Counter,
     ))
+}
+
+/// The steps without those at either end that were seen much less sharply than the others: a sampler that got no CPU
+/// for a moment places one of them somewhere in a wide bracket, and a short baseline hangs on its two ends.
+fn between_sharp_ends(edges: &[(f64, f64, f64)]) -> &[(f64, f64, f64)] {
+    let mut halves: Vec<f64> = edges.iter().map(|edge| edge.1).collect();
+    halves.sort_unstable_by(f64::total_cmp);
+    let Some(median) = halves.get(halves.len() / 2) else {
+        return edges;
+    };
+    let is_sharp = |edge: &(f64, f64, f64)| edge.1 <= 2.0 * median;
+    // The median itself is sharp, so there is a first and a last one.
+    let first = edges.iter().position(is_sharp).unwrap_or(0);
+    let last = edges.iter().rposition(is_sharp).unwrap_or(0);
+    if last > first {
+        &edges[first..=last]
+    } else {
+        edges
+    }
 }
 
 fn by_average(request: &BaselineRequest<'_>) -> Option<Taken> {

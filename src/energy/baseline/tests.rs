@@ -128,3 +128,22 @@ fn takings_that_differ_are_unstable_and_their_mean_holds_both() {
     let (_, own) = before.between(&before);
     assert!(own < before.half_width_watts);
 }
+
+#[test]
+fn a_step_at_the_end_that_was_seen_late_does_not_move_the_baseline() {
+    let mut readings = readings(|_| 118.0);
+    // The sampler got no CPU: the last step inside is only known to lie in the 80 ms before it was seen.
+    let last = readings
+        .counter
+        .iter()
+        .rposition(|edge| edge.after_ns <= 2 * SECOND)
+        .unwrap();
+    readings.counter[last].before_ns -= 80_000_000;
+    let short = BaselineRequest {
+        end_ns: 2 * SECOND + 1,
+        ..request(&readings)
+    };
+    let baseline = Baseline::of(&short).unwrap();
+    assert!((baseline.watts - 118.0).abs() < 0.1, "{baseline:?}");
+    assert!(baseline.half_width_watts < 2.0, "{baseline:?}");
+}
