@@ -66,28 +66,33 @@ fn the_graph_is_acyclic_and_its_order_topological() {
     }
 }
 
-#[test]
-fn a_refused_config_is_not_tried_again() {
-    let plan = plan("interleaved", 3, false);
+/// A session in which the first step of a kind fails by its config and everything else works.
+fn refused_once(plan: &Arc<Plan>, kind: impl Fn(&Step) -> bool) -> State {
     let mut state = State::new(plan.clone());
-    state.apply(&created(&plan)).unwrap();
+    state.apply(&created(plan)).unwrap();
     state.apply(&session(1)).unwrap();
-    // The first measurement fails by its config; everything else works.
     let mut first = true;
     let mut world = World::default();
     for _ in 0..1000 {
         let decision = decide(&mut state);
-        let fails = first && matches!(decision, Decision::Step(Step::Measure { .. }));
+        let fails = first && matches!(&decision, Decision::Step(step) if kind(step));
         first &= !fails;
         let events = act(&state, &mut world, &decision, &mut || u8::from(fails));
-        let ended = events.last() == Some(&Event::SessionEnded {});
         for event in &events {
             state.apply(event).unwrap();
         }
-        if ended {
-            break;
+        if events.last() == Some(&Event::SessionEnded {}) {
+            return state;
         }
     }
+    panic!("the session does not end");
+}
+
+#[test]
+fn a_refused_config_is_not_tried_again() {
+    let plan = plan("interleaved", 3, false);
+    // The first measurement fails by its config; everything else works.
+    let state = refused_once(&plan, |step| matches!(step, Step::Measure { .. }));
     let tally = state.tally();
     assert_eq!(
         (tally.failed, tally.skipped),
@@ -119,24 +124,7 @@ fn skipped(state: &State) -> Vec<Cause> {
 #[test]
 fn a_refused_load_names_its_code_in_every_run_it_takes_along() {
     let plan = plan("interleaved", 3, false);
-    let mut state = State::new(plan.clone());
-    state.apply(&created(&plan)).unwrap();
-    state.apply(&session(1)).unwrap();
-    let mut first = true;
-    let mut world = World::default();
-    for _ in 0..1000 {
-        let decision = decide(&mut state);
-        let fails = first && matches!(decision, Decision::Step(Step::LoadEngine { .. }));
-        first &= !fails;
-        let events = act(&state, &mut world, &decision, &mut || u8::from(fails));
-        let ended = events.last() == Some(&Event::SessionEnded {});
-        for event in &events {
-            state.apply(event).unwrap();
-        }
-        if ended {
-            break;
-        }
-    }
+    let state = refused_once(&plan, |step| matches!(step, Step::LoadEngine { .. }));
     let key = |run: &lemctl::plan::Run| plan.loads[run.load].engine_key;
     let of_key = plan
         .runs

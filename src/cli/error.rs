@@ -184,6 +184,21 @@ impl Fault for CliError {
     }
 }
 
+impl CliError {
+    /// `wanted` is no run of the campaign, whose names these are.
+    pub(super) fn no_run<'a>(
+        campaign: String,
+        wanted: &str,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        Self::NoRun {
+            campaign,
+            near: near(wanted, names),
+            wanted: wanted.to_owned(),
+        }
+    }
+}
+
 /// `: did you mean X?`, if something near exists.
 pub(super) fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     names

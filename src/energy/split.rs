@@ -192,10 +192,7 @@ mod tests {
 
     fn energy(joules: Option<f64>, seconds: f64, sd: f64) -> GpuEnergy {
         GpuEnergy {
-            gpu: "GPU-1".into(),
-            seconds,
             source: Source::Counter,
-            fallbacks: Vec::new(),
             joules,
             reason: joules.is_none().then(|| "counter_missing".into()),
             timing: joules.map(|joules| Interval {
@@ -203,16 +200,7 @@ mod tests {
                 high_joules: joules + NORMAL_95 * sd,
             }),
             timing_sd_joules: joules.map(|_| sd),
-            absolute_joules: None,
-            absolute: None,
-            absolute_sd_joules: None,
-            mean_watts: None,
-            waveform_joules: None,
-            waveform_max_watts: None,
-            waveform_min_watts: None,
-            disagreement: None,
-            coherence: None,
-            flags: Vec::new(),
+            ..GpuEnergy::nothing("GPU-1", seconds)
         }
     }
 

@@ -6,6 +6,7 @@
 mod cycles;
 mod energy_note;
 mod finding;
+mod identities;
 mod run_result;
 mod seal;
 mod sums;
@@ -16,6 +17,7 @@ mod verify;
 pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use finding::{Finding, FindingKind, Verification};
+pub use identities::identities;
 pub use run_result::{
     BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
     RunResult, Split, WarmupNote, changes,

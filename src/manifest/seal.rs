@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
+use serde::Deserialize;
 
 use super::READINGS_FILE;
 use super::cycles::over_cycles;
-use super::run_result::RunResult;
+use super::run_result::RecordFile;
 use super::sums;
 use super::types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, RunEntry,
@@ -156,6 +157,18 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
     Ok(files)
 }
 
+/// The files that a result names: all that its check needs, so that one of another layout is no altered one.
+#[derive(Deserialize)]
+struct Named {
+    record: RecordFile,
+    energy: Option<NamedByEnergy>,
+}
+
+#[derive(Deserialize)]
+struct NamedByEnergy {
+    readings: Option<RecordFile>,
+}
+
 /// Checks a cited result and the files that it names; gives their paths and hashes.
 ///
 /// # Errors
@@ -174,11 +187,17 @@ pub fn check_result(
     if Digest::of(&bytes) != cited.sha256 {
         return Err(altered());
     }
-    let result: RunResult = serde_json::from_slice(&bytes).map_err(|_| altered())?;
+    let result: Named = serde_json::from_slice(&bytes).map_err(|_| altered())?;
     let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let named = [
         (Some(&result.record), lem_protocol::RECORD_FILE),
-        (result.energy.readings.as_ref(), READINGS_FILE),
+        (
+            result
+                .energy
+                .as_ref()
+                .and_then(|energy| energy.readings.as_ref()),
+            READINGS_FILE,
+        ),
     ];
     let mut files = Vec::new();
     for (file, name) in named {

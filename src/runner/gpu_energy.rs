@@ -32,6 +32,8 @@ pub(super) struct Observed<'a> {
     pub(super) idle: Around,
     pub(super) bare: &'a [Baseline],
     pub(super) rules: EnergyRules,
+    /// When the last token existed: what the counter says after it is idle.
+    work_end_ns: u64,
 }
 
 impl<'a> Observed<'a> {
@@ -42,7 +44,10 @@ impl<'a> Observed<'a> {
         bare: &'a [Baseline],
         rules: EnergyRules,
     ) -> Option<Self> {
+        let marks = measured.record.marks.iter();
+        let last = marks.map(|mark| mark.monotonic_ns).max();
         Some(Self {
+            work_end_ns: last.unwrap_or(measured.figures.end_ns),
             power: power?,
             recording: measured.recording.as_ref()?,
             idle: measured.idle,
@@ -203,7 +208,7 @@ impl<'a> Observed<'a> {
     ) -> GpuEnergy {
         let uuid = &gpu.readings.gpu;
         let sensor = self.sensor(uuid);
-        let idle = idle_end(gpu, baseline, end_ns);
+        let idle = idle_end(gpu, baseline, self.work_end_ns);
         let end_of = |is_idle: bool| if is_idle { idle } else { Some(End::Steady) };
         let (Some(before), Some(after)) = (end_of(idle_before), end_of(idle_after)) else {
             return GpuEnergy::missing(
@@ -296,7 +301,7 @@ fn of_gpu<'a>(baselines: &'a [Baseline], gpu: &str) -> Option<&'a Baseline> {
 
 /// Idle power beside the window: between the two baselines around it, or roughly what the counter says of the
 /// time after it.
-fn idle_end(gpu: &GpuRecording, baseline: &BaselineNote, end_ns: u64) -> Option<End> {
+fn idle_end(gpu: &GpuRecording, baseline: &BaselineNote, work_end_ns: u64) -> Option<End> {
     let uuid = &gpu.readings.gpu;
     if let (Some(before), Some(after)) = (
         of_gpu(&baseline.before, uuid),
@@ -308,7 +313,7 @@ fn idle_end(gpu: &GpuRecording, baseline: &BaselineNote, end_ns: u64) -> Option<
             half_width_watts,
         });
     }
-    let quiet_ns = end_ns + LAG_NS;
+    let quiet_ns = work_end_ns + LAG_NS;
     let mut edges = gpu
         .readings
         .counter

@@ -104,10 +104,21 @@ impl<E: ContainerEngine> Runner<E> {
             };
         };
         let experiment = self.opened.planned.plan.experiment_of(run).hash;
-        // Engines keep what their largest batch needed: only growth in a repeated experiment is a leak.
+        // Engines keep what their largest batch needed: only growth in a repeated experiment is a leak, unless it
+        // came with a process that the load did not have.
         if self.resident.experiments.insert(experiment) {
             let known = std::mem::take(&mut self.resident.level);
-            self.resident.level = raised(known, occupied(&power));
+            let ours = self.our_containers();
+            let rule = self.opened.planned.campaign.leaks.rule(&ours);
+            let raise = |(before, now): (Occupied, Occupied)| match rule.judge(&before, &now) {
+                LeakVerdict::Ours { occupants, .. } if !occupants.is_empty() => before,
+                LeakVerdict::Foreign { .. } => before,
+                LeakVerdict::Clean { .. } | LeakVerdict::Ours { .. } => Occupied {
+                    used_bytes: before.used_bytes.max(now.used_bytes),
+                    ..before
+                },
+            };
+            self.resident.level = known.into_iter().zip(occupied(&power)).map(raise).collect();
         }
         let verdicts = self.settle_to(&power, &self.resident.level).await;
         let stranger = foreigners(&verdicts);
@@ -218,18 +229,6 @@ fn plain(seen: Occupancy) -> Occupied {
         used_bytes: seen.used_bytes,
         occupants: seen.processes.into_iter().map(occupant).collect(),
     }
-}
-
-/// The higher memory of both, with the processes that were there first.
-fn raised(first: Vec<Occupied>, now: Vec<Occupied>) -> Vec<Occupied> {
-    if first.is_empty() {
-        return now;
-    }
-    let raise = |(first, now): (Occupied, Occupied)| Occupied {
-        used_bytes: first.used_bytes.max(now.used_bytes),
-        ..first
-    };
-    first.into_iter().zip(now).map(raise).collect()
 }
 
 fn foreign(strangers: &[(String, Occupant)]) -> Cause {

@@ -13,13 +13,13 @@ use crate::clock::timestamp;
 use crate::containers::ContainerEngine;
 use crate::energy::split::PhaseEnergy;
 use crate::energy::{
-    Baseline, BaselineEvidence, GpuEnergy, GpuLoad, Identities, RejectReason, Ruling, RunEvidence,
-    Throttle, WindowFigures, WindowKind, judge_run,
+    Baseline, BaselineEvidence, RejectReason, Ruling, RunEvidence, Throttle, WindowFigures,
+    WindowKind, codes, judge_run,
 };
 use crate::execution::{Figures, Reason, ResultFile, Verdict};
 use crate::manifest::{
     BaselineNote, EnergyNote, GpuNote, READINGS_FILE, RESULT_FILE, RESULT_SCHEMA_VERSION,
-    RecordFile, RunResult, Split, changes,
+    RecordFile, RunResult, Split, changes, identities,
 };
 use crate::store::{Folders, StoreError, sync_folder, write_durable};
 use crate::telemetry::ReadCode;
@@ -88,14 +88,14 @@ impl<E: ContainerEngine> Runner<E> {
         let loaded = self.engine.as_ref();
         let mut flags = Vec::new();
         if !changed_parameters.is_empty() {
-            flags.push("parameters_changed".to_owned());
+            flags.push(codes::PARAMETERS_CHANGED.to_owned());
         }
         if measured.record.backend_version != experiment.backend_version {
-            flags.push("backend_version_differs".to_owned());
+            flags.push(codes::BACKEND_VERSION_DIFFERS.to_owned());
         }
         flags.extend(ruling.flags);
         if measured.leak.leak.is_some() {
-            flags.push("gpu_memory_leaked".to_owned());
+            flags.push(codes::GPU_MEMORY_LEAKED.to_owned());
         }
         let mut reasons: Vec<Reason> = ruling
             .reasons
@@ -259,7 +259,7 @@ impl<E: ContainerEngine> Runner<E> {
         judge_run(
             &RunEvidence {
                 energy: seen.energy.window.as_ref(),
-                figures: identities(&measured.figures, seen),
+                figures: identities(&measured.figures, &seen.energy, &seen.baseline),
                 throttles: &seen.throttling,
                 warmup: measured.warmup.as_ref().map(|warmup| warmup.ended),
                 strict: campaign.warmup.strict,
@@ -309,34 +309,6 @@ fn too_short(figures: &WindowFigures, arrival: Arrival) -> bool {
     }
 }
 
-fn identities(figures: &WindowFigures, seen: &Seen) -> Identities {
-    let window = seen.energy.window.as_ref();
-    let by = seen.energy.figures.as_ref();
-    let load = |part: &GpuEnergy| {
-        let note = seen.energy.gpus.iter().find(|note| note.gpu == part.gpu)?;
-        Some(GpuLoad {
-            gpu: part.gpu.clone(),
-            watts: part.mean_watts?,
-            half_width_watts: part
-                .timing
-                .map_or(0.0, |timing| timing.half_width_joules() / part.seconds),
-            limit_watts: note.power_limit_watts,
-        })
-    };
-    Identities {
-        seconds: Some(figures.seconds),
-        joules: window.and_then(|window| window.joules),
-        watts: window.and_then(|window| window.mean_watts),
-        joules_per_output_token: by.and_then(|by| by.joules_per_output_token),
-        output_tokens_per_second: Some(figures.output_tokens_per_second),
-        resident_watts: seen.baseline.resident_watts,
-        joules_above_resident: by.and_then(|by| by.joules_above_resident),
-        gpus: window
-            .map(|window| window.gpus.iter().filter_map(load).collect())
-            .unwrap_or_default(),
-    }
-}
-
 /// The figures that tables, journal and manifest carry; the unit is in the name.
 fn headline(result: &RunResult) -> Figures {
     let figures = &result.figures;
@@ -379,4 +351,40 @@ fn headline(result: &RunResult) -> Figures {
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     named.collect::<BTreeMap<_, _>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_state_needs_its_seconds_and_its_lots() {
+        let figures = |window, seconds, requests| WindowFigures {
+            window,
+            start_ns: 0,
+            end_ns: 1,
+            seconds,
+            requests,
+            input_tokens: 0,
+            output_tokens: 0,
+            output_tokens_per_second: 0.0,
+            requests_per_second: 0.0,
+            ttft: None,
+            itl: None,
+            e2e: None,
+            queue: None,
+            prefill: None,
+        };
+        let closed = Arrival::ClosedLoop { concurrency: 8 };
+        let steady = WindowKind::SteadyState;
+        for (seconds, requests, short) in [(30.0, 24, false), (29.9, 24, true), (30.0, 23, true)] {
+            assert_eq!(
+                too_short(&figures(steady, seconds, requests), closed),
+                short
+            );
+        }
+        assert!(too_short(&figures(WindowKind::WholeRun, 99.0, 99), closed));
+        let batch = figures(WindowKind::WholeBatch, 0.1, 1);
+        assert!(!too_short(&batch, Arrival::Batch {}));
+    }
 }

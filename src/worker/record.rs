@@ -93,17 +93,23 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
     Ok(record)
 }
 
+/// Output tokens asked for a prompt, once its input is what was sent.
+fn asked(prompt: u32, input_tokens: u32, lengths: &[(u32, u32)]) -> Result<u32, String> {
+    let (input, output) = lengths
+        .get(prompt as usize)
+        .ok_or_else(|| format!("prompt {prompt} of {}", lengths.len()))?;
+    same("input_tokens", &input_tokens, input)?;
+    Ok(*output)
+}
+
 fn check_request(
     request: &RequestRecord,
     lengths: &[(u32, u32)],
     start: u64,
     end: u64,
 ) -> Result<(), String> {
-    let (input, output) = lengths
-        .get(request.prompt as usize)
-        .ok_or_else(|| format!("prompt {} of {}", request.prompt, lengths.len()))?;
-    same("input_tokens", &request.input_tokens, input)?;
-    same("output_tokens", &request.output_tokens, output)?;
+    let output = asked(request.prompt, request.input_tokens, lengths)?;
+    same("output_tokens", &request.output_tokens, &output)?;
     same(
         "gaps",
         &request.token_gaps_ns.len(),
@@ -128,11 +134,8 @@ fn check_unfinished(
     start: u64,
     end: u64,
 ) -> Result<(), String> {
-    let (input, output) = lengths
-        .get(request.prompt as usize)
-        .ok_or_else(|| format!("prompt {} of {}", request.prompt, lengths.len()))?;
-    same("input_tokens", &request.input_tokens, input)?;
-    if request.output_tokens() >= u64::from(*output) {
+    let output = asked(request.prompt, request.input_tokens, lengths)?;
+    if request.output_tokens() >= u64::from(output) {
         let made = request.output_tokens();
         return Err(format!(
             "it has {made} of {output} output tokens: it is finished"

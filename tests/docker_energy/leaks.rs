@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 
 use crate::campaign_files::Files;
-use crate::lab::{Campaign, GPU, Lab, words};
+use crate::lab::{Campaign, GPU, Lab, number, words};
 use crate::session::Session;
 
 /// Somebody else's process on this host.
@@ -90,6 +90,8 @@ fn docker_a_planted_leak_is_found_swept_and_its_container_made_anew() {
     assert_eq!(leaked.len(), 1, "{leaked:?}");
     let found = &results[leaked[0]]["leak_check"]["gpus"][GPU];
     assert_eq!(found["verdict"], "ours", "{found:#}");
+    // A second worker's context and weights: what it holds does not become what the load may hold.
+    assert!(number(&found["grown_mib"]) > 500.0, "{found:#}");
     // What came after it ran in another container on a clean GPU.
     let last = &results[2]["leak_check"]["gpus"][GPU];
     assert_eq!(last["verdict"], "clean", "{last:#}");

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::{Outcome, Root};
-use crate::cli::error::near;
 use crate::cli::{CliError, output, target};
 use crate::diagnostics::Exit;
 use crate::execution::RunStatus;
@@ -29,13 +28,7 @@ pub(super) fn run(arguments: &Why, root: &Root) -> Outcome {
     let (_, state, _) = runner::replayed(&folders)?;
     let Some(run) = state.run_index(&arguments.run) else {
         let names = state.plan().runs.iter().map(|run| run.id.as_str());
-        let near = near(&arguments.run, names);
-        return Err(CliError::NoRun {
-            campaign: folders.campaign,
-            wanted: arguments.run.clone(),
-            near,
-        }
-        .into());
+        return Err(CliError::no_run(folders.campaign, &arguments.run, names).into());
     };
     let lost = match state.status(run) {
         RunStatus::Ended {

@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Outcome, Root, gather};
-use crate::cli::error::near;
 use crate::cli::{CliError, Format, output, target};
 use crate::diagnostics::Exit;
 use crate::execution::{Attempt, State, Verdict};
@@ -50,13 +49,7 @@ pub(super) fn run(arguments: &Show, root: &Root) -> Outcome {
     let Some(place) = place else {
         let runs = plan.runs.iter().map(|run| run.id.as_str());
         let names = runs.chain(experiments.iter().map(|experiment| experiment.id.as_str()));
-        let near = near(&arguments.run, names);
-        return Err(CliError::NoRun {
-            campaign: folders.campaign,
-            wanted: arguments.run.clone(),
-            near,
-        }
-        .into());
+        return Err(CliError::no_run(folders.campaign, &arguments.run, names).into());
     };
     if arguments.attempt.is_some() {
         return Err(CliError::NoAttempt {

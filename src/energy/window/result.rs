@@ -71,12 +71,20 @@ impl GpuEnergy {
     #[must_use]
     pub fn missing(gpu: &str, seconds: f64, reason: &str) -> Self {
         Self {
+            reason: Some(reason.to_owned()),
+            ..Self::nothing(gpu, seconds)
+        }
+    }
+
+    /// Nothing is known yet of a window of `seconds` on `gpu`.
+    pub(in crate::energy) fn nothing(gpu: &str, seconds: f64) -> Self {
+        Self {
             gpu: gpu.to_owned(),
             seconds,
             source: Source::None,
             fallbacks: Vec::new(),
             joules: None,
-            reason: Some(reason.to_owned()),
+            reason: None,
             timing: None,
             timing_sd_joules: None,
             absolute_joules: None,

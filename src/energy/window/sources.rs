@@ -17,7 +17,7 @@ use crate::energy::waveform::{Point, Stamps, even_run, waveform};
 /// for a load that is coherent with the sensor: it can be off by more than the energy itself.
 #[must_use]
 pub fn window_energy(request: &WindowRequest<'_>) -> GpuEnergy {
-    let mut found = GpuEnergy::none(request);
+    let mut found = GpuEnergy::nothing(&request.readings.gpu, request.seconds());
     if found.seconds <= 0.0 {
         found.reason = Some("window_empty: it ends before it begins".into());
         return found;
@@ -172,30 +172,6 @@ fn missing_or(readings: &[PowerReading], reason: String) -> String {
 }
 
 impl GpuEnergy {
-    /// A result without energy.
-    fn none(request: &WindowRequest<'_>) -> Self {
-        Self {
-            gpu: request.readings.gpu.clone(),
-            seconds: request.seconds(),
-            source: Source::None,
-            fallbacks: Vec::new(),
-            joules: None,
-            reason: None,
-            timing: None,
-            timing_sd_joules: None,
-            absolute_joules: None,
-            absolute: None,
-            absolute_sd_joules: None,
-            mean_watts: None,
-            waveform_joules: None,
-            waveform_max_watts: None,
-            waveform_min_watts: None,
-            disagreement: None,
-            coherence: None,
-            flags: Vec::new(),
-        }
-    }
-
     /// Power inside, by the waveform.
     fn describe(&mut self, request: &WindowRequest<'_>, samples: &[Point]) {
         let period = request.sensor.samples.update_period_ns.value / 1e9;

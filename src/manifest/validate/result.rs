@@ -5,12 +5,10 @@ use lem_protocol::Record;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::energy::{
-    EnergyFigures, GpuLoad, Identities, Outcome, RuleOutcome, TotalEnergy, WindowFigures,
-    window_figures,
-};
+use crate::energy::{Identities, Outcome, RuleOutcome, WindowFigures, window_figures};
 use crate::execution::{Figures, ResultFile, State, Verdict};
 use crate::manifest::seal::MAX_FILE_BYTES;
+use crate::manifest::{BaselineNote, EnergyNote, identities};
 use crate::store::{Folders, read_regular};
 use crate::units::Digest;
 
@@ -47,7 +45,7 @@ impl Seen<'_> {
             rule(CHECKS[0], self.is_cited(&result)),
             rule(CHECKS[1], self.follows(&result)),
         ];
-        match identities(&result) {
+        match identities_of(&result) {
             Ok(identities) => rules.extend(identities.check()),
             Err(why) => rules.push(rule(CHECKS[2], Err(why))),
         }
@@ -149,44 +147,12 @@ impl Seen<'_> {
     }
 }
 
-/// The figures that the identities are of, as far as the result has them.
-fn identities(result: &Value) -> Result<Identities, String> {
-    let window: Option<TotalEnergy> = part(result, "/energy/window")?;
-    let figures: Option<EnergyFigures> = part(result, "/energy/figures")?;
-    let mut identities = Identities {
-        seconds: number(result, "/figures/seconds"),
-        output_tokens_per_second: number(result, "/figures/output_tokens_per_second"),
-        resident_watts: number(result, "/baseline/resident_watts"),
-        ..Identities::default()
-    };
-    if let Some(figures) = figures {
-        identities.joules_per_output_token = figures.joules_per_output_token;
-        identities.joules_above_resident = figures.joules_above_resident;
-    }
-    if let Some(window) = window {
-        identities.joules = window.joules;
-        identities.watts = window.mean_watts;
-        let loads = window.gpus.iter().filter_map(|gpu| {
-            let half_width = gpu.timing.map_or(0.0, |timing| timing.half_width_joules());
-            Some(GpuLoad {
-                gpu: gpu.gpu.clone(),
-                watts: gpu.mean_watts?,
-                half_width_watts: half_width / gpu.seconds,
-                limit_watts: limit(result, &gpu.gpu),
-            })
-        });
-        identities.gpus = loads.collect();
-    }
-    Ok(identities)
-}
-
-/// The power limit that a result notes for a GPU, in watts.
-fn limit(result: &Value, gpu: &str) -> Option<f64> {
-    let notes = result.pointer("/energy/gpus")?.as_array()?;
-    let note = notes
-        .iter()
-        .find(|note| note.get("gpu").and_then(Value::as_str) == Some(gpu))?;
-    number(note, "/power_limit_watts")
+/// The figures that the identities are of. What the layout must have and the file lacks is told, never passed over.
+fn identities_of(result: &Value) -> Result<Identities, String> {
+    let figures: WindowFigures = part(result, "/figures")?.ok_or("it has no figures")?;
+    let energy: EnergyNote = part(result, "/energy")?.ok_or("it has no energy")?;
+    let baseline: BaselineNote = part(result, "/baseline")?.ok_or("it has no baseline")?;
+    Ok(identities(&figures, &energy, &baseline))
 }
 
 /// A part of a result in the layout that it must have; none where it is absent or null.
@@ -227,8 +193,10 @@ mod tests {
 
     fn result(watts: f64) -> Value {
         json!({
-            "figures": {"seconds": 10.0, "output_tokens_per_second": 1000.0},
-            "baseline": {"resident_watts": 100.0},
+            "figures": {"window": "whole_batch", "start_ns": 0, "end_ns": 10_000_000_000_u64, "seconds": 10.0,
+                "requests": 1, "input_tokens": 1, "output_tokens": 10000, "output_tokens_per_second": 1000.0,
+                "requests_per_second": 0.1, "ttft": null, "itl": null, "e2e": null, "queue": null, "prefill": null},
+            "baseline": {"bare": [], "before": [], "after": [], "resident_watts": 100.0, "reasons": []},
             "energy": {
                 "window": {"joules": 5000.0, "reason": null, "timing": null, "absolute": null,
                     "mean_watts": watts, "flags": [], "gpus": []},
@@ -236,7 +204,8 @@ mod tests {
                     "joules_per_request": null, "output_tokens_per_second_per_watt": 2.0,
                     "joules_above_resident": 4000.0, "joules_per_output_token_above_resident": 0.4,
                     "joules_per_input_token_above_resident": null, "joules_per_request_above_resident": null},
-                "gpus": [],
+                "reason": null, "ramp": null, "drain": null, "cpu": {"domains": [], "absent": []},
+                "readings": null, "library": null, "sampler": null, "gpus": [],
             },
         })
     }
@@ -244,21 +213,32 @@ mod tests {
     #[test]
     fn identities_take_energy_where_the_result_has_it() {
         let outcomes = |result: &Value| -> Vec<Outcome> {
-            let checked = identities(result).expect("readable").check();
+            let checked = identities_of(result).expect("readable").check();
             checked.iter().map(|rule| rule.outcome).collect()
         };
         use Outcome::{Fail, NotApplicable, Pass};
         assert_eq!(outcomes(&result(500.0)), [Pass, Pass, Pass, NotApplicable]);
         assert_eq!(outcomes(&result(501.0)), [Fail, Fail, Pass, NotApplicable]);
-        let none = json!({"figures": {"seconds": 1.0}, "energy": null});
+        let mut none = result(500.0);
+        none["energy"]["window"] = Value::Null;
+        none["energy"]["figures"] = Value::Null;
         assert_eq!(outcomes(&none), [NotApplicable; 4]);
     }
 
     #[test]
-    fn energy_of_another_layout_is_told_and_not_passed_over() {
+    fn a_part_of_another_layout_or_of_another_name_is_told_and_not_passed_over() {
         let mut odd = result(500.0);
         odd["energy"]["window"]["news"] = json!(1);
-        let why = identities(&odd).unwrap_err();
-        assert!(why.starts_with("energy/window cannot be read"), "{why}");
+        let why = identities_of(&odd).unwrap_err();
+        assert!(why.starts_with("energy cannot be read"), "{why}");
+        let mut renamed = result(500.0);
+        let watts = renamed["baseline"]["resident_watts"].take();
+        renamed["baseline"] =
+            json!({"bare": [], "before": [], "after": [], "idle_watts": watts, "reasons": []});
+        let why = identities_of(&renamed).unwrap_err();
+        assert!(why.starts_with("baseline cannot be read"), "{why}");
+        let mut gone = result(500.0);
+        gone["energy"] = Value::Null;
+        assert_eq!(identities_of(&gone).unwrap_err(), "it has no energy");
     }
 }
