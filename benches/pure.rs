@@ -64,10 +64,12 @@ fn operations(criterion: &mut Criterion) {
     let prompt = Prompt {
         input_ids: (3..515).collect(),
         output_tokens: 128,
+        ..Prompt::default()
     };
     let workload = WorkloadFile {
         vocab_size: 2048,
         prompts: vec![prompt; 64],
+        ..WorkloadFile::default()
     };
     let bytes = serde_json::to_vec(&workload).unwrap();
     criterion.bench_function("digest a workload of 64 x 512 tokens", |bench| {

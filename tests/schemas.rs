@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use lem_protocol::{EventLine, Record, RequestLine};
+use lem_protocol::{EventLine, QualityRecord, Record, RequestLine, WorkloadFile};
 use lemctl::document::shape::KEYWORDS;
 use lemctl::execution::Event;
 use lemctl::manifest::{Manifest, RunResult};
@@ -20,7 +20,9 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ("campaign", lemctl::campaign::schema().clone()),
         ("protocol-request", of::<RequestLine>()),
         ("protocol-event", of::<EventLine>()),
+        ("workload", of::<WorkloadFile>()),
         ("record", of::<Record>()),
+        ("quality", of::<QualityRecord>()),
         ("result", of::<RunResult>()),
         ("manifest", of::<Manifest>()),
         ("journal-event", of::<Event>()),

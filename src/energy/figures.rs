@@ -102,6 +102,7 @@ pub fn window_figures(record: &Record) -> Option<WindowFigures> {
     let whole = (mark(MarkName::MeasureStart)?, mark(MarkName::MeasureEnd)?);
     let (window, (start, end)) = match record.arrival {
         Arrival::Batch {} => (WindowKind::WholeBatch, whole),
+        Arrival::OpenLoop { .. } => (WindowKind::WholeRun, whole),
         Arrival::ClosedLoop { concurrency } => match steady_state(record, concurrency as usize) {
             Some(bounds) => (WindowKind::SteadyState, bounds),
             None => (WindowKind::WholeRun, whole),
@@ -204,6 +205,7 @@ mod tests {
                 prefill_ns: queued + 50,
                 first_token_ns: queued + 200,
                 token_gaps_ns: vec![100, 100],
+                ..RequestRecord::default()
             }
         };
         let requests: Vec<_> = (0..count).map(request).collect();
@@ -233,6 +235,9 @@ mod tests {
                     monotonic_ns: end,
                 },
             ],
+            tokens_sha256: None,
+            chat_template_sha256: None,
+            profile: None,
             token_timing: TimingKind::Measured,
             requests,
             unfinished: vec![],
@@ -251,6 +256,7 @@ mod tests {
             prefill_ns: Some(queued + 50),
             first_token_ns: Some(queued - 100),
             token_gaps_ns: vec![200],
+            ..UnfinishedRequest::default()
         };
         let waits = UnfinishedRequest {
             prefill_ns: None,

@@ -51,6 +51,7 @@ impl<E: ContainerEngine> Runner<E> {
         let request = Request::Measure(Measure {
             work,
             measure: workload.measure,
+            profile: false,
         });
         let (outcome, go_ns) = self
             .converse(experiment, name, request, limit, Go::At(view))

@@ -252,6 +252,7 @@ fn name(request: &Request) -> &'static str {
         Request::Load(_) => "load",
         Request::Warmup(_) => "warmup",
         Request::Measure(_) => "measure",
+        Request::Assess(_) => "assess",
         Request::Go {} => "go",
         Request::Ping {} => "ping",
         Request::Cancel {} => "cancel",

@@ -79,6 +79,8 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
         // Whole batches: at their end nothing is in flight.
         Arrival::Batch {} => 0,
         Arrival::ClosedLoop { concurrency } => concurrency as usize,
+        // The schedule bounds them: lemctl made it.
+        Arrival::OpenLoop { .. } => usize::MAX,
     };
     if record.unfinished.len() > in_flight {
         return Err(format!(
@@ -231,6 +233,9 @@ mod tests {
                 },
             ],
             token_timing: TimingKind::Measured,
+            tokens_sha256: None,
+            chat_template_sha256: None,
+            profile: None,
             requests: vec![RequestRecord {
                 prompt: 0,
                 input_tokens: 2,
@@ -239,6 +244,7 @@ mod tests {
                 prefill_ns: 1_100,
                 first_token_ns: 1_500,
                 token_gaps_ns: vec![10, 20],
+                ..RequestRecord::default()
             }],
             unfinished: vec![],
         }
@@ -255,6 +261,7 @@ mod tests {
                 prefill_ns: Some(2_100),
                 first_token_ns: Some(2_500),
                 token_gaps_ns: vec![10],
+                ..UnfinishedRequest::default()
             }],
             ..record()
         }

@@ -178,6 +178,8 @@ impl FakeWorker {
                     Outcome::Load(Loaded {
                         effective: loaded.clone(),
                         model_parameters: 1000,
+                        vocab_size: None,
+                        active_parameters: None,
                         marks: vec![],
                     })
                 }
@@ -241,6 +243,7 @@ fn name(request: &Request) -> &'static str {
         Request::Load(_) => "load",
         Request::Warmup(_) => "warmup",
         Request::Measure(_) => "measure",
+        Request::Assess(_) => "assess",
         Request::Go {} => "go-line",
         Request::Ping {} => "ping",
         Request::Cancel {} => "cancel",

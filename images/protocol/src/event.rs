@@ -72,6 +72,14 @@ pub enum Outcome {
         /// SHA-256 (hex) of the record file.
         sha256: String,
     },
+    /// Answer to `assess`: a [`QualityRecord`](crate::QualityRecord) lies in the outbox as
+    /// [`QUALITY_FILE`](crate::QUALITY_FILE) under the attempt's name.
+    Assess {
+        /// Size of the file.
+        bytes: u64,
+        /// SHA-256 (hex) of the file.
+        sha256: String,
+    },
     /// Answer to `ping`.
     Ping {
         /// The worker's CLOCK_MONOTONIC.
@@ -109,6 +117,12 @@ pub struct Loaded {
     pub effective: Parameters,
     /// Number of weights.
     pub model_parameters: u64,
+    /// Size of the model's vocabulary: ids of a workload must be below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<u32>,
+    /// Number of weights that one token uses; fewer than `model_parameters` in a mixture of experts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_parameters: Option<u64>,
     /// When loading began and ended.
     pub marks: Vec<Mark>,
 }

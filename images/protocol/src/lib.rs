@@ -12,6 +12,7 @@ mod event;
 mod known_load;
 mod paths;
 mod process;
+mod quality;
 mod record;
 mod request;
 mod workload;
@@ -23,21 +24,30 @@ pub use process::{
     AGENT_FAILED, AGENT_LEASE_PASSED, AGENT_REFUSED, AGENT_STOPPED, AGENT_USAGE, ExitRecord,
     MAX_EXIT_RECORD_BYTES, MAX_NAME_BYTES, ProbeReport, SweepReport, WORKER_NOT_STARTED, is_name,
 };
-pub use record::{Mark, MarkName, Record, RequestRecord, TimingKind, UnfinishedRequest, Weights};
-pub use request::{Load, Measure, Model, Request, RequestLine, Work};
-pub use workload::{Arrival, MeasureFor, Prompt, WorkloadFile};
+pub use quality::{QualityOutput, QualityRecord};
+pub use record::{
+    Mark, MarkName, Profile, Record, RequestRecord, TimingKind, UnfinishedRequest, Weights,
+};
+pub use request::{Assess, Load, Measure, Model, Request, RequestLine, Work};
+pub use workload::{Arrival, ChatMessage, MeasureFor, Prompt, WorkloadFile};
 
 /// Version of the protocol. A worker whose `hello` names another one is refused.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Version of the record's layout, written into every [`Record`].
-pub const RECORD_SCHEMA_VERSION: u32 = 1;
+pub const RECORD_SCHEMA_VERSION: u32 = 2;
+
+/// Version of the quality record's layout.
+pub const QUALITY_SCHEMA_VERSION: u32 = 1;
 
 /// Longest line, in bytes with its newline, that either side may send. A longer one is an error.
 pub const MAX_LINE_BYTES: usize = 256 * 1024;
 
 /// Largest record file, in bytes, that lemctl copies out of an outbox.
 pub const MAX_RECORD_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Largest quality record, in bytes, that lemctl copies out of an outbox.
+pub const MAX_QUALITY_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Largest workload file, in bytes, that a worker reads.
 pub const MAX_WORKLOAD_BYTES: u64 = 256 * 1024 * 1024;

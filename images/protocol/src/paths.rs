@@ -14,7 +14,9 @@ pub const WORKLOADS: &str = "/run/lem/workloads";
 pub const OUTBOX: &str = "/outbox";
 /// Folder of the agent's exit records, each named `<worker id>.json`.
 pub const EXITS: &str = "/outbox/exits";
-/// Where a local model or the model volume is mounted, read-only.
+/// Where the model's files are mounted, read-only: `config.json`, and weights and tokenizer where it has them.
 pub const MODEL: &str = "/model";
 /// Name of the record inside `/outbox/<attempt>/`.
 pub const RECORD_FILE: &str = "record.json";
+/// Name of the quality record beside it.
+pub const QUALITY_FILE: &str = "quality.json";

@@ -36,14 +36,40 @@ pub struct Record {
     pub token_timing: TimingKind,
     /// The requests, in the order in which they were queued.
     pub requests: Vec<RequestRecord>,
-    /// Closed loop: the requests that were in flight when the window ended, in the order in which they were
+    /// Closed and open loop: the requests that were in flight when the window ended, in the order in which they were
     /// queued. What they used is in the window's energy, so what they made must be known.
     #[serde(default)]
     pub unfinished: Vec<UnfinishedRequest>,
+    /// SHA-256 (hex) of all prompts' token ids, each prompt's as a JSON list on a line of its own: what a
+    /// text became. Null where the workload file has ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_sha256: Option<String>,
+    /// SHA-256 (hex) of the chat template that was used, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template_sha256: Option<String>,
+    /// What the engine's profiler counted, if it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+}
+
+/// What a profiler counted in a window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Name and version of the profiler.
+    pub profiler: String,
+    /// Floating-point operations of the operators that it knows; null if it counts none.
+    pub flops: Option<u64>,
+    /// Nanoseconds in which the device was busy.
+    pub device_busy_ns: u64,
+    /// Nanoseconds of prefill, device and waiting together.
+    pub prefill_ns: u64,
+    /// Nanoseconds of decode.
+    pub decode_ns: u64,
 }
 
 /// One finished request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestRecord {
     /// Index of its prompt in the workload file.
@@ -60,6 +86,26 @@ pub struct RequestRecord {
     pub first_token_ns: u64,
     /// Time from each token to the next; one fewer than `output_tokens`.
     pub token_gaps_ns: Vec<u64>,
+    /// Open loop: when it was due. Its latencies count from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_ns: Option<u64>,
+    /// Input tokens that came out of a prefix cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u32,
+    /// Tokens of each chunk in which they arrived; empty if each came by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunk_tokens: Vec<u32>,
+    /// It ended at the model's end-of-sequence, before the length that was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended_early: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl RequestRecord {
@@ -73,7 +119,7 @@ impl RequestRecord {
 }
 
 /// A request that was in flight when the window ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnfinishedRequest {
     /// Index of its prompt in the workload file.
@@ -82,6 +128,9 @@ pub struct UnfinishedRequest {
     pub input_tokens: u32,
     /// When it was handed to the engine.
     pub queued_ns: u64,
+    /// Open loop: when it was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_ns: Option<u64>,
     /// When its prefill began; null if it still waited.
     pub prefill_ns: Option<u64>,
     /// When its first token existed; null if it has none.
@@ -145,7 +194,7 @@ pub enum TimingKind {
 }
 
 /// What the weights are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weights {
     /// The engine's own placeholder values.

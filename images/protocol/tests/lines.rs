@@ -29,7 +29,10 @@ fn requests() -> Vec<(Request, Value)> {
         (
             Request::Load(Load {
                 parameters: [("dtype".to_owned(), json!("float32"))].into(),
-                model: Model::Random { seed: u64::MAX },
+                model: Model::Random {
+                    seed: u64::MAX,
+                    config: None,
+                },
                 gpus: vec!["GPU-1".to_owned()],
             }),
             json!({"type": "load", "parameters": {"dtype": "float32"},
@@ -47,6 +50,7 @@ fn requests() -> Vec<(Request, Value)> {
                     min_seconds: 0.5,
                     min_requests: 8,
                 },
+                profile: false,
             }),
             json!({"type": "measure", "work": work_json, "measure": {"min_seconds": 0.5, "min_requests": 8}}),
         ),
@@ -110,6 +114,8 @@ fn events() -> Vec<(Event, Value)> {
             done(Outcome::Load(Loaded {
                 effective: [("threads".to_owned(), json!(2))].into(),
                 model_parameters: 5,
+                vocab_size: None,
+                active_parameters: None,
                 marks: vec![mark],
             })),
             json!({"type": "done", "outcome": {"of": "load", "effective": {"threads": 2}, "model_parameters": 5,

@@ -53,7 +53,9 @@ pub fn converse(arguments: &Arguments) {
                     check(load).and_then(|engine| start_over(arguments, &engine, &text, start_ns));
                 answer(&to, fault.to_event());
             }
-            Request::Warmup(_) | Request::Measure(_) => answer(&to, not_loaded().to_event()),
+            Request::Warmup(_) | Request::Measure(_) | Request::Assess(_) => {
+                answer(&to, not_loaded().to_event())
+            }
             // Nothing is in progress: they come late.
             Request::Go {} | Request::Cancel {} => {}
         }

@@ -28,6 +28,8 @@ pub enum Code {
     WorkloadInvalid,
     /// A prompt with its output is longer than the context.
     ContextExceeded,
+    /// This backend cannot do it, whatever the values.
+    Unsupported,
     /// The weights or the caches would not fit.
     OutOfMemory,
     /// A `cancel`, or lemctl is gone.
@@ -48,6 +50,7 @@ impl Code {
             Self::NotLoaded => "not_loaded",
             Self::Busy => "busy",
             Self::GpuUnavailable => "gpu_unavailable",
+            Self::Unsupported => "unsupported",
             Self::WorkloadMissing => "workload_missing",
             Self::WorkloadMismatch => "workload_mismatch",
             Self::WorkloadInvalid => "workload_invalid",

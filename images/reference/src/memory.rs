@@ -175,6 +175,7 @@ mod tests {
         let prompt = Prompt {
             input_ids: vec![0; 1],
             output_tokens: (1 << 20) - 1,
+            ..Prompt::default()
         };
         assert_eq!(
             check("the model", to_load(&shape, DType::F32))

@@ -145,7 +145,7 @@ impl Post {
                 },
             ),
             Request::Hello {} => self.done(&to, Outcome::Hello(hello())),
-            Request::Load(_) | Request::Warmup(_) | Request::Measure(_) => {
+            Request::Load(_) | Request::Warmup(_) | Request::Measure(_) | Request::Assess(_) => {
                 let fault =
                     Fault::new(Code::Busy, format!("request {} is in progress", current.id));
                 self.send(

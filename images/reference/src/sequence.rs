@@ -50,6 +50,7 @@ impl Queued {
             prefill_ns: now_ns,
             first_token_ns: 0,
             token_gaps_ns: Vec::with_capacity(prompt.output_tokens as usize - 1),
+            ..RequestRecord::default()
         };
         Ok(Sequence {
             ordinal: self.ordinal,
@@ -70,6 +71,7 @@ impl Queued {
             prompt: count(self.prompt),
             input_tokens: count(prompt.input_ids.len()),
             queued_ns: self.queued_ns,
+            due_ns: None,
             prefill_ns: None,
             first_token_ns: None,
             token_gaps_ns: Vec::new(),
@@ -116,6 +118,7 @@ impl Sequence {
             prompt: record.prompt,
             input_tokens: record.input_tokens,
             queued_ns: record.queued_ns,
+            due_ns: record.due_ns,
             prefill_ns: Some(record.prefill_ns),
             first_token_ns: Some(record.first_token_ns).filter(|at| *at > 0),
             token_gaps_ns: record.token_gaps_ns,

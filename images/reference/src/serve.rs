@@ -101,7 +101,13 @@ impl Worker {
         let engine = before_load::check(load)?;
         let mut log = LoadLog::begin(&arguments.outbox, &load.gpus)?;
         log.busy(monotonic_ns(), 0)?;
-        let Model::Random { seed } = load.model;
+        let Model::Random { seed, config: None } = load.model else {
+            return Err(Fault::new(
+                Code::Unsupported,
+                "this backend has random weights only, of the shape that its parameters say",
+            )
+            .hint("write `model: {random: {seed: 1}}`"));
+        };
         let mut stopped = Ok(());
         let llama = Llama::random(engine.shape, engine.dtype, seed, &mut || {
             stopped = post.steer(to);
@@ -123,6 +129,8 @@ impl Worker {
             Outcome::Load(Loaded {
                 effective: effective.clone(),
                 model_parameters: llama.weights(),
+                vocab_size: u32::try_from(engine.shape.vocab_size).ok(),
+                active_parameters: None,
                 marks: vec![start, end],
             }),
         );
@@ -152,6 +160,10 @@ impl Worker {
                 .hint("start another worker: a fresh process is the only unload")),
                 Request::Warmup(work) => self.warm_up(work, &to, post),
                 Request::Measure(measure) => self.measure(measure, &to, post),
+                Request::Assess(_) => Err(Fault::new(
+                    Code::Unsupported,
+                    "random weights have no quality to look at",
+                )),
                 // Post keeps these to itself.
                 Request::Go {} | Request::Cancel {} | Request::Shutdown {} => continue,
             };
@@ -169,6 +181,10 @@ impl Worker {
         {
             let message = format!("concurrency is {concurrency}, expected 1 to {MAX_CONCURRENCY}");
             return Err(Fault::new(Code::BadParameter, message));
+        }
+        if matches!(work.arrival, Arrival::OpenLoop { .. }) {
+            let message = "this backend has no open loop yet";
+            return Err(Fault::new(Code::Unsupported, message));
         }
         let prompts = workload::read(&self.workloads, &work.workload, self.llama.shape())?;
         let together = window::in_flight(work.arrival, &request).min(request.batch_size);
@@ -267,6 +283,9 @@ impl Worker {
             token_timing: TimingKind::Measured,
             requests: ran.requests,
             unfinished: ran.unfinished,
+            tokens_sha256: None,
+            chat_template_sha256: None,
+            profile: None,
         };
         let written = record::write(&self.outbox, &record)?;
         Ok(Outcome::Measure {

@@ -52,6 +52,7 @@ pub fn in_flight(arrival: Arrival, request: &Request) -> usize {
     match arrival {
         Arrival::Batch {} => request.batch_size,
         Arrival::ClosedLoop { concurrency } => concurrency as usize,
+        Arrival::OpenLoop { .. } => 1,
     }
 }
 
@@ -87,7 +88,9 @@ impl Window<'_> {
             let idle = state.running.is_empty() && state.waiting.is_empty();
             let is_boundary = match (self.until, self.arrival) {
                 (Until::OneIteration, _) | (_, Arrival::Batch {}) => idle,
-                (Until::Minima(_), Arrival::ClosedLoop { .. }) => ended > 0,
+                (Until::Minima(_), Arrival::ClosedLoop { .. } | Arrival::OpenLoop { .. }) => {
+                    ended > 0
+                }
             };
             if !is_boundary {
                 continue;

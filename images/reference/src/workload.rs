@@ -135,7 +135,8 @@ mod tests {
             prompts,
             [Prompt {
                 input_ids: vec![0, 9, 4],
-                output_tokens: 5
+                output_tokens: 5,
+                ..Prompt::default()
             }]
         );
     }

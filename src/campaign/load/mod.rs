@@ -153,7 +153,8 @@ impl Loader<'_> {
                     .push(Problem::new(place, message).hint("use `model: {random: {seed: 0}}`"));
             }
         }
-        section(sections, "model").map(|ModelSpec::Random { seed }| Model::Random { seed })
+        section(sections, "model")
+            .map(|ModelSpec::Random { seed }| Model::Random { seed, config: None })
     }
 
     fn gpu_names(&mut self) {

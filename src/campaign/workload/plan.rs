@@ -148,6 +148,7 @@ impl WorkloadPlan {
                         .map(|_| low + below(&mut ids, vocab_size - low))
                         .collect(),
                     output_tokens,
+                    ..Prompt::default()
                 };
                 lengths.into_iter().map(&mut prompt).collect()
             }
@@ -157,6 +158,7 @@ impl WorkloadPlan {
                     .map(|(line, (_, output_tokens))| Prompt {
                         input_ids: line.input.ids(),
                         output_tokens,
+                        ..Prompt::default()
                     })
                     .collect()
             }
@@ -164,6 +166,7 @@ impl WorkloadPlan {
         WorkloadFile {
             vocab_size,
             prompts,
+            ..WorkloadFile::default()
         }
     }
 }

@@ -179,7 +179,8 @@ fn texts_are_their_bytes() {
         file.prompts,
         [Prompt {
             input_ids: vec![104, 0xc3, 0xa9],
-            output_tokens: 3
+            output_tokens: 3,
+            ..Prompt::default()
         }]
     );
     assert_eq!(plan.max_token_id(), Some(255));

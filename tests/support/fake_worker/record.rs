@@ -64,7 +64,7 @@ impl FakeWorker {
     }
 
     fn honest(&self, process: &Process, asked: &Asked<'_>) -> Record {
-        let Measure { work, measure } = asked.measure;
+        let Measure { work, measure, .. } = asked.measure;
         let workloads = process.spec.overlay().control.join("workloads");
         let text = std::fs::read(workloads.join(format!("{}.json", work.workload))).unwrap();
         let workload: WorkloadFile = serde_json::from_slice(&text).unwrap();
@@ -84,6 +84,7 @@ impl FakeWorker {
                 prefill_ns: queued_ns + 10,
                 first_token_ns: queued_ns + 100,
                 token_gaps_ns: vec![100; asked.output_tokens as usize - 1],
+                ..RequestRecord::default()
             }
         });
         let mark = |name, monotonic_ns| Mark { name, monotonic_ns };
@@ -107,6 +108,9 @@ impl FakeWorker {
                 mark(MarkName::MeasureEnd, self.clock.monotonic_ns()),
             ],
             token_timing: TimingKind::Measured,
+            tokens_sha256: None,
+            chat_template_sha256: None,
+            profile: None,
         }
     }
 }

@@ -24,6 +24,7 @@ fn run(arrival: Arrival, batch_size: usize, until: Until) -> Ran {
         .map(|size| Prompt {
             input_ids: vec![size; size as usize],
             output_tokens: size * 3,
+            ..Prompt::default()
         })
         .collect();
     let request = Request {
@@ -176,6 +177,7 @@ fn it_stops_at_the_next_token_when_told() {
     let prompts = [Prompt {
         input_ids: vec![1],
         output_tokens: 50,
+        ..Prompt::default()
     }];
     let request = Request {
         batch_size: 1,
