@@ -7,6 +7,7 @@ use lem_protocol::Arrival;
 use super::RunnerError;
 use super::attempt::Measured;
 use super::gpu_energy::Observed;
+use super::models::recorded;
 use super::session::Runner;
 use crate::campaign::BaselinePolicy;
 use crate::clock::timestamp;
@@ -122,6 +123,7 @@ impl<E: ContainerEngine> Runner<E> {
             leak,
             ..
         } = measured;
+        let model = recorded(&self.opened.state, &experiment.backend);
         let result = RunResult {
             schema_version: RESULT_SCHEMA_VERSION,
             lemctl: env!("CARGO_PKG_VERSION").to_owned(),
@@ -150,7 +152,10 @@ impl<E: ContainerEngine> Runner<E> {
                 .cloned()
                 .unwrap_or_default(),
             host: self.setting.host.id.clone(),
-            environment_hash: self.setting.environment_hash(&campaign.gpus),
+            environment_hash: self
+                .setting
+                .environment_hash(&campaign.gpus, model.as_ref()),
+            model,
             record: RecordFile {
                 file: lem_protocol::RECORD_FILE.to_owned(),
                 bytes: collected.bytes.len() as u64,
