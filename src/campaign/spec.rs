@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::length::LengthSpec;
+use super::model::ModelSpec;
 use super::policy::{BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, WarmupPolicy};
 use crate::energy::VerdictRules;
 
@@ -65,18 +66,6 @@ const GPU: &str = "^(GPU|MIG)-[0-9a-f-]+$";
 #[derive(JsonSchema)]
 #[schemars(transparent, extend("pattern" = GPU, "maxLength" = 80))]
 struct GpuUuid(String);
-
-/// Where the weights come from.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ModelSpec {
-    /// Weights drawn by a seed; the shape comes from the backend's parameters.
-    Random {
-        /// Seed of the weights.
-        #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
-        seed: u64,
-    },
-}
 
 /// What the model works on: `synthetic` or `jsonl`, how it arrives and for how long.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

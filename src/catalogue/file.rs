@@ -27,11 +27,48 @@ pub struct Catalogue {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vocabulary {
-    /// The parameter that holds the vocabulary's size.
-    pub parameter: String,
+    /// The parameter that holds the vocabulary's size, where the backend makes its model up.
+    #[serde(default)]
+    parameter: Option<String>,
+    /// Whether the vocabulary is the model's own.
+    #[serde(default)]
+    model: bool,
     /// How text is tokenised, if it can be.
     #[serde(default)]
     pub tokenizer: Option<Tokenizer>,
+}
+
+/// Where the size of the vocabulary comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VocabularySource<'a> {
+    /// From a parameter: the backend makes its model up.
+    Parameter(&'a str),
+    /// From the model.
+    Model,
+}
+
+impl Vocabulary {
+    /// Where its size comes from.
+    #[must_use]
+    pub fn source(&self) -> VocabularySource<'_> {
+        match &self.parameter {
+            Some(name) => VocabularySource::Parameter(name),
+            None => VocabularySource::Model,
+        }
+    }
+
+    /// It has one source, and lemctl tokenises for no model.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match (&self.parameter, self.model) {
+            (Some(_), true) | (None, false) => {
+                Err("vocabulary has either `parameter` or `model: true`".to_owned())
+            }
+            (None, true) if self.tokenizer.is_some() => {
+                Err("vocabulary: a model brings its own tokenizer".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The tokenizers lemctl can apply itself.
@@ -43,8 +80,15 @@ pub enum Tokenizer {
 }
 
 /// Names of facts about a point that are no parameters: rules and `exclude` may read them.
-pub(crate) const FACTS: [&str; 10] = [
+pub(crate) const FACTS: [&str; 19] = [
     "backend",
+    "model.max_position_embeddings",
+    "model.num_attention_heads",
+    "model.num_experts",
+    "model.num_key_value_heads",
+    "model.quantization",
+    "model.vocab_size",
+    "model.weights",
     "workload.arrival",
     "workload.concurrency",
     "workload.input_tokens",
@@ -54,6 +98,8 @@ pub(crate) const FACTS: [&str; 10] = [
     "workload.max_total_tokens",
     "workload.max_token_id",
     "workload.min_requests",
+    "workload.rate",
+    "workload.source",
 ];
 
 impl Catalogue {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::predicate::RESERVED;
 use super::{
     Catalogue, CatalogueError, Equivalence, FACTS, Level, Parameter, Predicate, Rule, Vocabulary,
+    VocabularySource,
 };
 use crate::units::Digest;
 
@@ -136,14 +137,11 @@ impl Catalogue {
                 return Err(format!("the name `{name}` stands twice"));
             }
         }
-        if !catalogue
-            .parameters
-            .contains_key(&catalogue.vocabulary.parameter)
+        catalogue.vocabulary.check()?;
+        if let VocabularySource::Parameter(name) = catalogue.vocabulary.source()
+            && !catalogue.parameters.contains_key(name)
         {
-            return Err(format!(
-                "vocabulary names the unknown parameter `{}`",
-                catalogue.vocabulary.parameter
-            ));
+            return Err(format!("vocabulary names the unknown parameter `{name}`"));
         }
         let mut ids = BTreeSet::new();
         for RawRule {

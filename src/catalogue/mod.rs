@@ -16,7 +16,7 @@ mod tests;
 pub use catalogues::Catalogues;
 pub use error::CatalogueError;
 pub(crate) use file::FACTS;
-pub use file::{Catalogue, Tokenizer, Vocabulary};
+pub use file::{Catalogue, Tokenizer, Vocabulary, VocabularySource};
 pub use parameter::{Kind, Level, Mismatch, Parameter};
 pub use predicate::{Comparison, Flaw, Operand, Predicate, compare};
 pub use rule::{Equivalence, Rule};

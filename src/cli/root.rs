@@ -135,6 +135,14 @@ impl PromptSource for Beside {
         let bytes = read_bounded(&path, MAX_TEXT).map_err(|error| error.to_string())?;
         String::from_utf8(bytes).map_err(|_| format!("{path} is not UTF-8"))
     }
+
+    fn folder(&self, path: &str) -> Result<String, String> {
+        let path = self.0.join(path);
+        let whole = path
+            .canonicalize_utf8()
+            .map_err(|error| error.to_string())?;
+        Ok(whole.into_string())
+    }
 }
 
 fn text(path: &Utf8Path, fix: &str) -> Result<String, CliError> {

@@ -85,6 +85,19 @@ impl PromptSource for Recorder<'_> {
         self.read.borrow_mut().insert(path.to_owned(), text.clone());
         Ok(text)
     }
+
+    fn folder(&self, path: &str) -> Result<String, String> {
+        let found = self.source.folder(path)?;
+        self.read
+            .borrow_mut()
+            .insert(folder_key(path), found.clone());
+        Ok(found)
+    }
+}
+
+/// Stands for a folder among the files that a campaign reads; what is kept of it is where it lies.
+fn folder_key(path: &str) -> String {
+    format!("{path}/")
 }
 
 /// Prompt files by path, as they were kept.
@@ -96,6 +109,10 @@ impl PromptSource for Kept {
             .get(path)
             .cloned()
             .ok_or_else(|| format!("{path} was not kept with the campaign"))
+    }
+
+    fn folder(&self, path: &str) -> Result<String, String> {
+        self.read(&folder_key(path))
     }
 }
 
