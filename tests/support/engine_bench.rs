@@ -103,6 +103,7 @@ impl<E: ContainerEngine> Bench<E> {
                 ("org.lemctl.test.name".to_owned(), name.to_owned()),
             ]),
             gpus: Vec::new(),
+            without_devices: Vec::new(),
             control: self.folder().join("control"),
             outbox: self.folder().join("outbox"),
             model: None,
