@@ -4,7 +4,7 @@ use lem_protocol::{MeasureFor, Prompt};
 
 use super::draw::sample;
 use super::plan::RESERVED_IDS;
-use super::{ArrivalPlan, Lengths, Source, WorkloadContent, WorkloadPlan};
+use super::{ArrivalPlan, Lengths, Source, Vocabulary, WorkloadContent, WorkloadPlan};
 use crate::campaign::length::{LengthSpec, Lognormal};
 use crate::campaign::prompts::{PromptInput, PromptLine};
 
