@@ -34,6 +34,9 @@ pub(super) struct CampaignFile {
     /// Single experiments besides the grid.
     #[schemars(default, length(min = 1))]
     experiments: Option<Vec<ExperimentSpec>>,
+    /// Versions of backends that are not the pinned ones: `{vllm: 0.32.0}`. Each needs its catalogue.
+    #[schemars(default)]
+    versions: Option<BTreeMap<String, VersionText>>,
     /// How runs are ordered and paced.
     #[schemars(default)]
     execution: ExecutionPolicy,
@@ -61,6 +64,11 @@ pub(super) struct CampaignFile {
 pub(super) const NAME: &str = "^[a-z0-9][a-z0-9._-]*$";
 /// What the UUID of a GPU looks like.
 const GPU: &str = "^(GPU|MIG)-[0-9a-f-]+$";
+
+/// Version of an engine's package, as its catalogue says it.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("minLength" = 1, "maxLength" = 80))]
+struct VersionText(String);
 
 /// UUID of a GPU, as `nvidia-smi -L` prints it.
 #[derive(JsonSchema)]

@@ -6,6 +6,7 @@ mod grid;
 mod model;
 mod names;
 mod policy;
+mod versions;
 mod workload;
 
 use serde::de::DeserializeOwned;

@@ -63,19 +63,6 @@ BACKENDS: dict[str, Backend] = {
                 REQUEST,
                 method="__init__",
             ),
-            Target(
-                "transformers.generation.configuration_utils",
-                "CompileConfig",
-                REQUEST,
-                "compile_config.",
-            ),
-            Target(
-                "transformers.utils.quantization_config",
-                "BitsAndBytesConfig",
-                ENGINE,
-                "quantization_config.",
-                method="__init__",
-            ),
         ],
     ),
 }
