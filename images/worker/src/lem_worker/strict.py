@@ -80,6 +80,8 @@ def _decode(kind: Any, value: object, where: str) -> object:
     if origin is list:
         if not isinstance(value, list):
             raise Refused(f"{_at(where)}expected a list, found {_short(value)}")
+        if _are_numbers(arguments[0], value):
+            return value
         return [_decode(arguments[0], one, f"{where}[{index}]") for index, one in enumerate(value)]
     if origin is dict:
         if not isinstance(value, dict):
@@ -90,6 +92,14 @@ def _decode(kind: Any, value: object, where: str) -> object:
     if dataclasses.is_dataclass(kind):
         return _decode_object(kind, value, where)
     return _decode_plain(kind, value, where)
+
+
+def _are_numbers(kind: Any, value: list[Any]) -> bool:
+    """Whether all are whole numbers within the kind's range: prompts have millions, and a call for each is slow."""
+    arguments = typing.get_args(kind)
+    if not value or len(arguments) != 2 or not isinstance(arguments[1], Range):
+        return False
+    return set(map(type, value)) == {int} and arguments[1].low <= min(value) and max(value) <= arguments[1].high
 
 
 def _decode_plain(kind: Any, value: object, where: str) -> object:

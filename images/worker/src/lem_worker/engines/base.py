@@ -11,6 +11,7 @@ engine raises `Fault` where it knows better.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from lem_worker.answers import Profile, QualityOutput
@@ -86,11 +87,16 @@ class Engine(ABC):
     # Distribution whose version is the backend's.
     DISTRIBUTION: ClassVar[str]
 
+    def __init__(self, model: Path) -> None:
+        """An engine for the model in that folder; nothing is loaded, and nothing heavy is imported."""
+        self.model = model
+
     @abstractmethod
     def load(self, load: Load, stop: Callable[[], None]) -> Facts:
         """Loads from the model's folder; an unknown parameter is a `bad_parameter`.
 
-        CUDA_VISIBLE_DEVICES is set before it is called; nothing of CUDA was imported. `stop` may be called at
+        CUDA_VISIBLE_DEVICES is set before it is called (to nothing where `load.gpus` is empty); nothing of CUDA was
+        imported. `stop` may be called at
         boundaries: it raises when the request is cancelled.
         """
 
@@ -112,7 +118,7 @@ class Engine(ABC):
 
         An engine with a scheduler waits until there is something, at most so long, and then gives all of it that
         belongs to one step; a synchronous one makes one step (whatever the timeout), or sleeps that long when
-        it has nothing to do. A step is one token of what runs, so that a cancel is seen between two.
+        it has nothing to do. No chunk of a request follows its `finished` one. A step is one token of what runs, so that a cancel is seen between two.
         """
 
     @abstractmethod
