@@ -42,9 +42,11 @@ class Batcher:
         self._waiting: deque[Submission] = deque()
         self._generation: Generation | None = None
         self._running: _Running | None = None
+        # The batch of the latest step, also if it has ended with it.
+        self.last: _Running | None = None
         # Tokens that a cache of fixed size holds: the most that a batch of this window may need.
         self._room = 0
-        self._ends = _ends_of(decoder.model)
+        self._ends = ends_of(decoder.model)
 
     def prepare(self, requests: Sequence[Submission], settings: Settings) -> None:
         """Fixes what all batches of a window share."""
@@ -63,17 +65,17 @@ class Batcher:
     def forget(self) -> None:
         """Drops what waits and what runs."""
         self._waiting.clear()
-        self._running = None
+        self._running = self.last = None
         self._room = 0
         self._decoder.synchronise()
 
-    @torch.no_grad()
     def step(self, profiler: Profiler | None) -> list[Chunk]:
         """One token for every row that runs; a batch's first is its prefill."""
         began_ns = time.monotonic_ns()
         running = self._running or self._start()
         fresh = running.is_fresh
-        with profiler.watch(prefill=fresh) if profiler is not None else unwatched():
+        watched = profiler.watch(prefill=fresh) if profiler is not None else unwatched()
+        with torch.no_grad(), watched:
             if fresh:
                 logits = running.ids.prefill(self._chunk())
             else:
@@ -90,6 +92,7 @@ class Batcher:
             for row, token in zip(running.rows, values, strict=True)
             if not row.finished
         ]
+        self.last = running
         self._running = None if all(row.finished for row in running.rows) else running
         return chunks
 
@@ -102,7 +105,8 @@ class Batcher:
 
     def _start(self) -> _Running:
         generation = self._generation
-        assert generation is not None and self._waiting
+        assert generation is not None
+        assert self._waiting
         requests = [self._waiting.popleft() for _ in range(min(generation.batch_size, len(self._waiting)))]
         needed = _room(requests)
         cache = None
@@ -132,7 +136,7 @@ def _room(requests: Sequence[Submission]) -> int:
     return longest_input + max((request.output_tokens for request in requests), default=0)
 
 
-def _ends_of(model: object) -> frozenset[int]:
+def ends_of(model: object) -> frozenset[int]:
     """Ids that end a sequence, by the model's own word."""
     config = getattr(model, "generation_config", None)
     own = getattr(config, "eos_token_id", None)

@@ -92,18 +92,22 @@ def _filled(model: Any, given: dict[str, Any]) -> Any:
     try:
         config, _ = model._prepare_generation_config(transformers.GenerationConfig(**given))
         config.validate(strict=False)
+        # Each checks its own number.
+        model._get_logits_processor(config, input_ids_seq_length=1, device=str(model.device))
     except (TypeError, ValueError) as error:
         raise Fault(Code.BAD_PARAMETER, f"GenerationConfig refuses: {error}") from error
     # Lengths are the requests', and the end of a sequence is seen by the batch.
     config.min_length = config.min_new_tokens = config.max_new_tokens = None
     config.forced_eos_token_id = config.exponential_decay_length_penalty = None
     if config.do_sample and config.temperature == 0:
-        raise Fault(Code.BAD_PARAMETER, "temperature is 0 with do_sample true", "set do_sample to false: that is greedy")
+        raise Fault(
+            Code.BAD_PARAMETER, "temperature is 0 with do_sample true", "set do_sample to false: that is greedy"
+        )
     return config
 
 
 def _cache(decoder: Decoder, config: Any) -> str:
-    """The kind of cache; compiled code has one of fixed size unless something else is asked for, and that is refused."""
+    """The kind of cache. Compiled code needs one of fixed size, and has it where nothing is asked for."""
     kind = config.cache_implementation or ("static" if decoder.compiles else "dynamic")
     if kind not in caches.KINDS:
         message = f"cache_implementation is {kind!r}, expected one of {', '.join(caches.KINDS)}"

@@ -37,8 +37,9 @@ class Loaded:
     facts: Facts
 
 
-def load(parameters: EngineParameters, model: Model, stop: Callable[[], None], folder: Path = FOLDER) -> Loaded:
-    """Loads what lies in `folder`."""
+def load(parameters: EngineParameters, model: Model, stop: Callable[[], None], folder: Path | None = None) -> Loaded:
+    """Loads what lies in `folder`, by default where lemctl mounts it."""
+    folder = folder or FOLDER
     if not (folder / "config.json").is_file():
         message = f"there is no config.json in {folder}"
         raise Fault(Code.MODEL_NOT_FOUND, message, "the model's folder must hold a config.json of transformers")
@@ -124,9 +125,7 @@ def _dummy(parameters: EngineParameters, config: Any, dtype: torch.dtype, device
     return model.to(device)
 
 
-def _weights(
-    parameters: EngineParameters, config: Any, dtype: torch.dtype, device: torch.device, folder: Path
-) -> Any:
+def _weights(parameters: EngineParameters, config: Any, dtype: torch.dtype, device: torch.device, folder: Path) -> Any:
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         message = f"there are no weights in {folder}"
         raise Fault(Code.MODEL_UNAVAILABLE, message, "is the download complete? `lemctl models list` says")
@@ -166,9 +165,7 @@ def _quantization(name: str, dtype: torch.dtype) -> Any:
     if name == "bitsandbytes_int8":
         return transformers.BitsAndBytesConfig(load_in_8bit=True)
     kind = name.removeprefix("bitsandbytes_")
-    return transformers.BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type=kind, bnb_4bit_compute_dtype=dtype
-    )
+    return transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=kind, bnb_4bit_compute_dtype=dtype)
 
 
 def _effective(model: Any, device: torch.device, parameters: EngineParameters) -> Parameters:

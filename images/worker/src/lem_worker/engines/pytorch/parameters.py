@@ -20,8 +20,25 @@ DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 
 # Of `from_pretrained`, what the worker decides itself: where the files are, and that nothing is fetched or run.
 OWN_OF_FROM_PRETRAINED = frozenset(
-    {"config", "pretrained_model_name_or_path", "local_files_only", "trust_remote_code", "token", "revision", "state_dict"}
-    | {"cache_dir", "force_download", "proxies", "mirror", "subfolder", "code_revision", "output_loading_info", "torch_dtype"}
+    {
+        "config",
+        "pretrained_model_name_or_path",
+        "local_files_only",
+        "trust_remote_code",
+        "token",
+        "revision",
+        "state_dict",
+    }
+    | {
+        "cache_dir",
+        "force_download",
+        "proxies",
+        "mirror",
+        "subfolder",
+        "code_revision",
+        "output_loading_info",
+        "torch_dtype",
+    }
 )
 
 
@@ -60,13 +77,17 @@ class EngineParameters:
             raise Fault(Code.BAD_PARAMETER, message, "name one GPU in `gpus`, or set `device_map: auto`")
         if "tp_plan" in read.extra:
             message = "tp_plan starts one process for each GPU, and this worker is one process"
-            raise Fault(Code.UNSUPPORTED, message, "set `device_map: auto`, or use vllm or tensorrt with tensor parallelism")
+            raise Fault(
+                Code.UNSUPPORTED, message, "set `device_map: auto`, or use vllm or tensorrt with tensor parallelism"
+            )
         return read
 
 
 def _choice(given: Parameters, name: str, choices: tuple[str, ...]) -> str | None:
     value = given.pop(name, None)
-    if value is None or value in choices:
+    if value is None:
+        return None
+    if isinstance(value, str) and value in choices:
         return value
     code = Code.BAD_DTYPE if name == "dtype" else Code.BAD_PARAMETER
     raise Fault(code, f"{name} is {value!r}, expected one of {', '.join(choices)}")

@@ -68,7 +68,9 @@ class Profiler:
 def busy_ns(events: Iterable[Any], on_gpu: bool) -> int:
     """Time covered by at least one kernel or copy on the GPU; on the CPU by at least one operator."""
     kind = torch.autograd.DeviceType.CUDA if on_gpu else torch.autograd.DeviceType.CPU
-    spans = sorted((event.start_ns(), event.start_ns() + event.duration_ns()) for event in events if event.device_type() == kind)
+    spans = sorted(
+        (event.start_ns(), event.start_ns() + event.duration_ns()) for event in events if event.device_type() == kind
+    )
     total, covered_to = 0, 0
     for start, end in spans:
         total += max(0, end - max(start, covered_to))

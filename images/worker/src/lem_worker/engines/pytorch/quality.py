@@ -12,20 +12,20 @@ import torch
 
 from lem_worker.answers import QualityOutput
 from lem_worker.engines.base import Submission
-from lem_worker.engines.pytorch.batching import _ends_of
+from lem_worker.engines.pytorch.batching import ends_of
 from lem_worker.engines.pytorch.decoding import Decoder
 
 # Places whose logits are held at once: a vocabulary of 128 000 in 32 bits takes 512 KB for each.
 PIECE = 256
 
 
-@torch.no_grad()
 def assess(decoder: Decoder, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
     """One output for each request, in order."""
     outputs = []
-    for request in requests:
-        stop()
-        outputs.append(_one(decoder, request, stop))
+    with torch.no_grad():
+        for request in requests:
+            stop()
+            outputs.append(_one(decoder, request, stop))
     return outputs
 
 
@@ -43,7 +43,7 @@ def _one(decoder: Decoder, request: Submission, stop: Callable[[], None]) -> Qua
         followers = ids[0, start + 1 : end + 1]
         scores += _of(logits[: len(followers)], followers)
         last = logits[-1:]
-    ends = _ends_of(decoder.model)
+    ends = ends_of(decoder.model)
     made: list[int] = []
     made_scores: list[float] = []
     while last is not None:
