@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lem_worker.engines.base import Chunk, Submission
-from lem_worker.engines.pytorch.engine import PyTorchEngine
+from lem_worker.engines.pytorch import PytorchEngine
 from lem_worker.requests import DummyModel, LocalModel, Parameters
 
-Loader = Callable[..., PyTorchEngine]
+Loader = Callable[..., PytorchEngine]
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
@@ -61,7 +61,7 @@ def submissions(
 class Watched:
     """An engine whose chosen tokens are seen: the interface gives their number only."""
 
-    def __init__(self, engine: PyTorchEngine) -> None:
+    def __init__(self, engine: PytorchEngine) -> None:
         self.engine = engine
         self.tokens: dict[int, list[int]] = {}
         self.chunks: list[Chunk] = []
@@ -79,7 +79,7 @@ class Watched:
 
     def submit(self, requests: Sequence[Submission], parameters: Parameters) -> None:
         settings = self.engine.settings(parameters)
-        self.engine.prepare(requests, settings)
+        self.engine.prepare(requests, settings, settings.batch_size)
         self.engine.submit(requests, settings)
 
     def step(self) -> list[Chunk]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lem_worker.engines.pytorch.engine import PyTorchEngine
+from lem_worker.engines.pytorch import PytorchEngine
 from lem_worker.requests import Load
 from tiny_llama import LOCAL, Loader, write_model
 
@@ -31,14 +31,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Loader:
+def loaded(folder: Path) -> Loader:
     """Loads an engine with these engine-level parameters."""
 
-    def load(model: Any = LOCAL, **parameters: Any) -> PyTorchEngine:
-        from lem_worker.engines.pytorch import loading
-
-        monkeypatch.setattr(loading, "FOLDER", folder)
-        engine = PyTorchEngine()
+    def load(model: Any = LOCAL, **parameters: Any) -> PytorchEngine:
+        engine = PytorchEngine(folder)
         engine.load(Load(parameters=parameters, model=model, gpus=[]), lambda: None)
         return engine
 

@@ -18,7 +18,7 @@ from tiny_llama import DUMMY, LOCAL, SHAPE, Loader
 
 
 def load(folder: Path, model: Any = LOCAL, gpus: tuple[str, ...] = (), **parameters: Any) -> loading.Loaded:
-    return loading.load(EngineParameters.read(parameters, list(gpus)), model, lambda: None, folder)
+    return loading.load(EngineParameters.read(parameters, list(gpus)), model, folder, lambda: None)
 
 
 def refused(call: Callable[[], object]) -> Fault:
@@ -123,7 +123,7 @@ def test_a_cancel_is_seen_while_loading(folder: Path) -> None:
         raise Fault(Code.CANCELLED, "cancelled")
 
     read = EngineParameters.read({}, [])
-    assert refused(lambda: loading.load(read, LOCAL, stop, folder)).code is Code.CANCELLED
+    assert refused(lambda: loading.load(read, LOCAL, folder, stop)).code is Code.CANCELLED
 
 
 @pytest.mark.parametrize(

@@ -2,3 +2,7 @@
 
 `engine.py` is what the worker meets. Nothing here knows of windows, files of work or the protocol's lines.
 """
+
+from lem_worker.engines.pytorch.engine import PytorchEngine
+
+__all__ = ["PytorchEngine"]

@@ -48,10 +48,10 @@ class Batcher:
         self._room = 0
         self._ends = ends_of(decoder.model)
 
-    def prepare(self, requests: Sequence[Submission], settings: Settings) -> None:
+    def prepare(self, prompts: Sequence[Submission], settings: Settings) -> None:
         """Fixes what all batches of a window share."""
         self._generation = _own(settings)
-        self._room = _room(requests)
+        self._room = _room(prompts)
 
     def submit(self, requests: Sequence[Submission], settings: Settings) -> None:
         """Takes requests in, behind those that wait."""

@@ -4,9 +4,9 @@ decided until then.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from lem_worker.answers import Profile, QualityOutput
@@ -20,28 +20,25 @@ if TYPE_CHECKING:
     from lem_worker.engines.pytorch.profiling import Profiler
 
 
-class PyTorchEngine(Engine):
+class PytorchEngine(Engine):
     """A transformers model on one device, or spread over several by `device_map`."""
 
     NAME: ClassVar[str] = "pytorch"
     DISTRIBUTION: ClassVar[str] = "transformers"
 
-    def __init__(self) -> None:
+    def __init__(self, model: Path) -> None:
+        self._model = model
         self._decoder: Decoder | None = None
         self._batcher: Batcher | None = None
         self._profiler: Profiler | None = None
 
     def load(self, load: Load, stop: Callable[[], None]) -> Facts:
-        # Whatever is missing from the model's folder is an error, not a download.
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        os.environ["TRANSFORMERS_OFFLINE"] = "1"
-        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         from lem_worker.engines.pytorch import loading
         from lem_worker.engines.pytorch.batching import Batcher
         from lem_worker.engines.pytorch.decoding import Decoder
         from lem_worker.engines.pytorch.parameters import EngineParameters
 
-        loaded = loading.load(EngineParameters.read(load.parameters, load.gpus), load.model, stop)
+        loaded = loading.load(EngineParameters.read(load.parameters, load.gpus), load.model, self._model, stop)
         self._decoder = Decoder(loaded.model, loaded.device, loaded.parameters.compile)
         self._batcher = Batcher(self._decoder)
         return loaded.facts
@@ -52,8 +49,8 @@ class PyTorchEngine(Engine):
         generation = Generation.read(self._loaded(), parameters)
         return Settings(generation.effective, generation.batch_size, generation)
 
-    def prepare(self, requests: Sequence[Submission], settings: Settings) -> None:
-        self._batched().prepare(requests, settings)
+    def prepare(self, prompts: Sequence[Submission], settings: Settings, together: int) -> None:  # noqa: ARG002
+        self._batched().prepare(prompts, settings)
 
     def submit(self, requests: Sequence[Submission], settings: Settings) -> None:
         self._batched().submit(requests, settings)

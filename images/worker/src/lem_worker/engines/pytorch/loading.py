@@ -6,7 +6,6 @@ It knows transformers' way of loading; nothing of requests and decoding.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from typing import Any
 import torch
 import transformers
 
+from lem_worker.engines import shape
 from lem_worker.engines.base import Facts
+from lem_worker.engines.plain import plain
 from lem_worker.engines.pytorch.parameters import EngineParameters
 from lem_worker.fault import Code, Fault
 from lem_worker.requests import DummyModel, Model, Parameters
 
-# Where lemctl mounts the model.
-FOLDER = Path("/model")
 # Placeholder weights are the same in every process.
 DUMMY_SEED = 0
 
@@ -37,9 +36,8 @@ class Loaded:
     facts: Facts
 
 
-def load(parameters: EngineParameters, model: Model, stop: Callable[[], None], folder: Path | None = None) -> Loaded:
-    """Loads what lies in `folder`, by default where lemctl mounts it."""
-    folder = folder or FOLDER
+def load(parameters: EngineParameters, model: Model, folder: Path, stop: Callable[[], None]) -> Loaded:
+    """Loads what lies in `folder`."""
     if not (folder / "config.json").is_file():
         message = f"there is no config.json in {folder}"
         raise Fault(Code.MODEL_NOT_FOUND, message, "the model's folder must hold a config.json of transformers")
@@ -59,17 +57,18 @@ def load(parameters: EngineParameters, model: Model, stop: Callable[[], None], f
     if device.type == "cuda":
         torch.cuda.synchronize()
     stop()
-    return Loaded(ready, device, parameters, facts(ready, device, parameters))
+    return Loaded(ready, device, parameters, facts(ready, device, parameters, folder))
 
 
-def facts(model: Any, device: torch.device, parameters: EngineParameters) -> Facts:
+def facts(model: Any, device: torch.device, parameters: EngineParameters, folder: Path) -> Facts:
     """What the model is really like."""
     text = model.config.get_text_config(decoder=True)
-    total = int(model.num_parameters())
+    # Not of what was loaded: packed weights count as they are packed.
+    total, active = shape.count(folder)
     return Facts(
         effective=_effective(model, device, parameters),
         model_parameters=total,
-        active_parameters=_active(model, text, total),
+        active_parameters=active,
         vocab_size=int(text.vocab_size),
         context_length=getattr(text, "max_position_embeddings", None),
         device=device.type,
@@ -171,7 +170,7 @@ def _quantization(name: str, dtype: torch.dtype) -> Any:
 def _effective(model: Any, device: torch.device, parameters: EngineParameters) -> Parameters:
     places = sorted({str(place) for place in getattr(model, "hf_device_map", {}).values()})
     return {
-        **parameters.extra,
+        **{name: plain(value) for name, value in parameters.extra.items()},
         "dtype": str(model.dtype).removeprefix("torch."),
         "attn_implementation": model.config._attn_implementation,
         "quantization": _packed(model, parameters),
@@ -190,21 +189,3 @@ def _packed(model: Any, parameters: EngineParameters) -> str | None:
         return parameters.quantization
     method = own.get("quant_method") if isinstance(own, dict) else getattr(own, "quant_method", None)
     return str(getattr(method, "value", method))
-
-
-def _active(model: Any, text: Any, total: int) -> int | None:
-    """Weights that one token uses: of the experts of a layer only those that it is sent to."""
-    experts = getattr(text, "num_local_experts", None) or getattr(text, "num_experts", None)
-    used = getattr(text, "num_experts_per_tok", None)
-    if not experts or not used:
-        return None
-    shared = ("shared_expert", "gate.")
-    of_experts = sum(
-        weight.numel()
-        for name, weight in model.named_parameters()
-        if ".experts." in name and not any(word in name for word in shared)
-    )
-    if of_experts == 0:
-        print("lem_worker: this mixture of experts has no weights named `experts`", file=sys.stderr)  # noqa: T201
-        return None
-    return int(total - of_experts + of_experts * used // experts)
