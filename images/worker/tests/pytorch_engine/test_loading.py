@@ -42,6 +42,7 @@ def test_facts_are_those_of_the_config(folder: Path) -> None:
         "device_map": None,
         "tf32": False,
         "compile": "off",
+        "use_kernels": False,
     }
 
 
@@ -100,6 +101,7 @@ def test_a_folder_without_a_config_or_without_weights(folder: Path, tmp_path: Pa
         ({"attn_implementation": "flash_attention_2"}, Code.UNSUPPORTED),
         ({"attn_implementation": "quick"}, Code.BAD_PARAMETER),
         ({"not_a_parameter": 1}, Code.BAD_PARAMETER),
+        ({"use_kernels": True}, Code.UNSUPPORTED),
         ({"token": "x"}, Code.BAD_PARAMETER),
         ({"tp_plan": "auto"}, Code.UNSUPPORTED),
     ],
@@ -116,6 +118,12 @@ def test_a_gpu_that_torch_does_not_see(folder: Path) -> None:
 
 def test_placeholders_are_never_quantised(folder: Path) -> None:
     assert refused(lambda: load(folder, DUMMY, quantization="bitsandbytes_int8")).code is Code.UNSUPPORTED
+
+
+def test_placeholders_take_every_parameter_at_its_default(folder: Path) -> None:
+    defaults = {"attn_implementation": None, "quantization": None, "device_map": None}
+    loaded = load(folder, DUMMY, dtype="auto", tf32=False, compile="off", use_kernels=False, **defaults)
+    assert loaded.facts.effective["dtype"] == "float32"
 
 
 def test_a_cancel_is_seen_while_loading(folder: Path) -> None:

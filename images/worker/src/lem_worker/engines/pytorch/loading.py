@@ -41,6 +41,8 @@ def load(parameters: EngineParameters, model: Model, folder: Path, stop: Callabl
     if not (folder / "config.json").is_file():
         message = f"there is no config.json in {folder}"
         raise Fault(Code.MODEL_NOT_FOUND, message, "the model's folder must hold a config.json of transformers")
+    if parameters.use_kernels:
+        _need("kernels", "use_kernels")
     device = _device(parameters)
     _set_tf32(parameters, device)
     try:
@@ -121,6 +123,8 @@ def _dummy(parameters: EngineParameters, config: Any, dtype: torch.dtype, device
     # Drawn where they stay: a large model would take minutes on the CPU.
     with _explained(), torch.device(device):
         model = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype, **_attention(parameters))
+        if parameters.use_kernels:
+            model.set_use_kernels(True)
     return model.to(device)
 
 
@@ -135,6 +139,8 @@ def _weights(parameters: EngineParameters, config: Any, dtype: torch.dtype, devi
     elif has_accelerate:
         # Straight onto the device, without a copy of everything in host memory.
         arguments["device_map"] = {"": device}
+    if parameters.use_kernels:
+        arguments["use_kernels"] = True
     if parameters.quantization is not None:
         arguments["quantization_config"] = _quantization(parameters.quantization, dtype)
     with _explained():
@@ -157,10 +163,14 @@ def _explained() -> Iterator[None]:
         raise Fault(Code.BAD_PARAMETER, f"transformers refuses to load: {error}") from error
 
 
+def _need(package: str, what: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        message = f"{what} needs the package {package}, which this image does not have"
+        raise Fault(Code.UNSUPPORTED, message, f"add {package} to the image, or leave {what} out")
+
+
 def _quantization(name: str, dtype: torch.dtype) -> Any:
-    if importlib.util.find_spec("bitsandbytes") is None:
-        message = f"{name} needs the package bitsandbytes, which this image does not have"
-        raise Fault(Code.UNSUPPORTED, message, "add bitsandbytes to the image, or set quantization to null")
+    _need("bitsandbytes", name)
     if name == "bitsandbytes_int8":
         return transformers.BitsAndBytesConfig(load_in_8bit=True)
     kind = name.removeprefix("bitsandbytes_")
@@ -177,6 +187,7 @@ def _effective(model: Any, device: torch.device, parameters: EngineParameters) -
         "device_map": parameters.device_map if len(places) > 1 else None,
         "tf32": device.type == "cuda" and torch.get_float32_matmul_precision() != "highest",
         "compile": parameters.compile,
+        "use_kernels": bool(model.use_kernels),
     }
 
 

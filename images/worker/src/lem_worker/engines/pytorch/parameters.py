@@ -53,6 +53,7 @@ class EngineParameters:
     device_map: str | None = None
     tf32: bool = False
     compile: str = "off"
+    use_kernels: bool = False
     # Other arguments of `from_pretrained`, by name, as they are.
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -68,6 +69,7 @@ class EngineParameters:
             device_map=_choice(given, "device_map", DEVICE_MAPS),
             tf32=_flag(given, "tf32"),
             compile=_choice(given, "compile", COMPILE_MODES) or "off",
+            use_kernels=_flag(given, "use_kernels"),
             extra={name: value for name, value in given.items() if value is not None},
         )
         if refused := sorted(OWN_OF_FROM_PRETRAINED & read.extra.keys()):
