@@ -8,6 +8,7 @@ mod attempt;
 mod changes;
 pub mod characterise;
 mod containers;
+mod device_nodes;
 mod engines;
 mod error;
 mod gap;
