@@ -26,8 +26,8 @@ class Sequence:
     ended_early: bool = False
     is_chunked: bool = False
     # Machine words, not objects: there is one for every token of a window.
-    gaps: array[int] = field(default_factory=lambda: array("Q"))
-    chunks: array[int] = field(default_factory=lambda: array("L"))
+    gaps: "array[int]" = field(default_factory=lambda: array("Q"))
+    chunks: "array[int]" = field(default_factory=lambda: array("L"))
 
     def take(self, chunk: Chunk) -> None:
         """Takes in what is new."""
