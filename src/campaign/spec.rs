@@ -53,6 +53,9 @@ pub(super) struct CampaignFile {
     /// Thresholds by which runs and the campaign are judged.
     #[schemars(default)]
     rules: VerdictRules,
+    /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
+    #[schemars(default)]
+    strict_versions: bool,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,
