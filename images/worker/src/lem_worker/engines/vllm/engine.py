@@ -76,7 +76,11 @@ class VllmEngine(StreamingEngine):
         shared["output_kind"] = RequestOutputKind.DELTA
         if not self._has_tokenizer:
             shared["detokenize"] = False
-        as_held = SamplingParams(**shared)
+        try:
+            as_held = SamplingParams(**shared)
+        except (TypeError, ValueError) as error:
+            hint = "see `lemctl params show` for what this parameter takes in this version"
+            raise Fault(Code.BAD_PARAMETER, f"vLLM refuses the sampling parameters: {error}", hint) from error
         size = sampling.batch_size(parameters, self._batch_size)
         held: Parameters = {}
         for name, asked in parameters.items():
