@@ -54,7 +54,7 @@ class VllmEngine(StreamingEngine):
         stop()
         # Defaults depend on who asks: the server's are what is deployed.
         context = UsageContext.OPENAI_API_SERVER
-        self._llm = self.loop.run_until_complete(_start(AsyncLLM, engine_args, context))
+        self._llm = self.within(_start(AsyncLLM, engine_args, context))
         config = self._llm.vllm_config
         self._has_tokenizer = not config.model_config.skip_tokenizer_init
         self._batch_size = config.scheduler_config.max_num_seqs
@@ -120,15 +120,13 @@ class VllmEngine(StreamingEngine):
         await self._llm.is_paused()
 
     def assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
-        return self.loop.run_until_complete(self._assess(requests, stop))
+        return self.within(self._assess(requests, stop))
 
     def close(self) -> None:
         if self._llm is not None:
             llm, self._llm = self._llm, None
             llm.shutdown(timeout=SHUTDOWN_SECONDS)
-            # What it left for the loop to close.
-            self.loop.run_until_complete(asyncio.sleep(0))
-        self.loop.close()
+        super().close()
 
     async def _assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
         tasks = [asyncio.ensure_future(self._assess_one(request)) for request in requests]
