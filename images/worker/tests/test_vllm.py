@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conversing import HERE, Worker
-from lem_worker.engines.vllm import arguments, effective, sampling
+from lem_worker.engines.vllm import arguments, effective
 from lem_worker.fault import Fault
 from lem_worker.requests import DummyModel, RandomModel
 from shapes import Shapes, catalogue
@@ -189,15 +189,15 @@ def test_what_sampling_does_not_take_is_a_bad_parameter(vllm: Worker, parameters
 
 
 def test_keywords_are_those_of_the_pinned_version(tmp_path: Path) -> None:
-    everything = {name: 1 for name in ENGINE_FIELDS if name not in arguments.OWN and name not in arguments._SETS}
-    found = arguments.keywords(everything, DummyModel("0"), tmp_path, ENGINE_FIELDS)
+    everything = {name: 1 for name in ENGINE_FIELDS if name not in arguments.REASONS and name not in arguments.SETS}
+    found = arguments.engine(everything, DummyModel("0"), tmp_path, ENGINE_FIELDS)
     assert set(found) <= set(ENGINE_FIELDS)
     assert found["load_format"] == "dummy"
     assert found["skip_tokenizer_init"] is True
     (tmp_path / "tokenizer.json").write_text("{}")
-    with_tokenizer = arguments.keywords({}, RandomModel(1), tmp_path, ENGINE_FIELDS)
+    with_tokenizer = arguments.engine({}, RandomModel(1), tmp_path, ENGINE_FIELDS)
     assert set(with_tokenizer) == {"model", "tokenizer", "disable_log_stats", "enable_log_requests"}
-    assert set(arguments.OWN) <= set(ENGINE_FIELDS)
+    assert set(arguments.REASONS) <= set(ENGINE_FIELDS)
     known = {
         *sampling.BY_WORKLOAD,
         *sampling.OWN,
@@ -214,12 +214,12 @@ def test_members_of_config_objects_come_together(tmp_path: Path) -> None:
         "speculative_config.method": None,
         "offload_params": ["w"],
     }
-    found = arguments.keywords(asked, RandomModel(1), tmp_path, ENGINE_FIELDS)
+    found = arguments.engine(asked, RandomModel(1), tmp_path, ENGINE_FIELDS)
     assert found["compilation_config"] == {"mode": 3, "pass_config": {"fuse_norm_quant": True}}
     assert "speculative_config" not in found
     assert found["offload_params"] == {"w"}
     with pytest.raises(Fault, match="given whole"):
-        arguments.keywords(
+        arguments.engine(
             {"speculative_config": "x", "speculative_config.method": "y"}, RandomModel(1), tmp_path, ENGINE_FIELDS
         )
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lem_worker.answers import QualityOutput
-from lem_worker.engines import shape
+from lem_worker.engines import keywords, shape
 from lem_worker.engines.base import Facts, Settings, Submission
 from lem_worker.engines.plain import plain
 from lem_worker.engines.streaming import News, StreamingEngine
-from lem_worker.engines.vllm import arguments, effective, sampling
+from lem_worker.engines.vllm import arguments, effective
 from lem_worker.fault import Code, Fault
 from lem_worker.requests import Load, Parameters
 
@@ -50,7 +50,7 @@ class VllmEngine(StreamingEngine):
         from vllm.v1.engine.async_llm import AsyncLLM
 
         known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-        engine_args = AsyncEngineArgs(**arguments.keywords(load.parameters, load.model, self.model, known))
+        engine_args = AsyncEngineArgs(**arguments.engine(load.parameters, load.model, self.model, known))
         stop()
         # Defaults depend on who asks: the server's are what is deployed.
         context = UsageContext.OPENAI_API_SERVER
@@ -72,7 +72,7 @@ class VllmEngine(StreamingEngine):
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         known = SamplingParams.__struct_fields__
-        shared = sampling.keywords(parameters, known)
+        shared = arguments.sampling(parameters, known)
         shared["output_kind"] = RequestOutputKind.DELTA
         if not self._has_tokenizer:
             shared["detokenize"] = False
@@ -81,12 +81,12 @@ class VllmEngine(StreamingEngine):
         except (TypeError, ValueError) as error:
             hint = "see `lemctl params show` for what this parameter takes in this version"
             raise Fault(Code.BAD_PARAMETER, f"vLLM refuses the sampling parameters: {error}", hint) from error
-        size = sampling.batch_size(parameters, self._batch_size)
+        size = keywords.batch_size(parameters, self._batch_size)
         held: Parameters = {}
         for name, asked in parameters.items():
-            if name == sampling.BATCH_SIZE:
+            if name == keywords.BATCH_SIZE:
                 held[name] = size
-            elif (field := sampling.field_of(name, known)) in sampling.BY_WORKLOAD:
+            elif (field := keywords.field_of(arguments.LABEL, name, known)) in arguments.BY_WORKLOAD:
                 held[name] = asked
             else:
                 held[name] = plain(getattr(as_held, field), asked)
@@ -148,7 +148,7 @@ class VllmEngine(StreamingEngine):
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         params = SamplingParams(
-            **sampling.for_assessment(request.output_tokens, request.natural),
+            **arguments.for_assessment(request.output_tokens, request.natural),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         prompt = TokensPrompt(prompt_token_ids=list(request.input_ids))
@@ -168,7 +168,7 @@ class VllmEngine(StreamingEngine):
     def _params(self, shared: Any, output_tokens: int, natural: bool) -> Any:
         from vllm.sampling_params import SamplingParams
 
-        return SamplingParams(**sampling.of_request(shared, output_tokens, natural))
+        return SamplingParams(**arguments.of_request(shared, output_tokens, natural))
 
     def _request_id(self, request: Submission) -> str:
         self._life += 1
