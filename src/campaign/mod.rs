@@ -30,7 +30,7 @@ pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
 pub use prune::{Pruned, Survey};
 pub use report::CampaignReport;
 pub use schema::schema;
-pub use workload::{Workload, WorkloadContent};
+pub use workload::{PromptLength, Workload, WorkloadContent};
 
 use crate::energy::VerdictRules;
 use crate::units::Digest;
