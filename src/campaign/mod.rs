@@ -56,6 +56,8 @@ pub struct Campaign {
     pub leaks: LeakPolicy,
     /// Thresholds of verdicts.
     pub rules: VerdictRules,
+    /// Whether an engine of another version than the catalogue's is refused.
+    pub strict_versions: bool,
     /// UUIDs of the GPUs to run on.
     pub gpus: Vec<String>,
     /// The grid.
@@ -117,6 +119,7 @@ impl Campaign {
             "leaks": self.leaks,
             "verdict_rules": self.rules,
             "force_cold_start": execution.force_cold_start,
+            "strict_versions": self.strict_versions,
             "gpus": self.gpus,
             "rules": rules,
             "exclude": exclude,

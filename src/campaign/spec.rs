@@ -32,6 +32,9 @@ pub(super) struct CampaignFile {
     /// Single experiments besides the grid.
     #[schemars(default, length(min = 1))]
     experiments: Option<Vec<ExperimentSpec>>,
+    /// Versions of backends that are not the pinned ones: `{vllm: 0.32.0}`. Each needs its catalogue.
+    #[schemars(default)]
+    versions: Option<BTreeMap<String, VersionText>>,
     /// How runs are ordered and paced.
     #[schemars(default)]
     execution: ExecutionPolicy,
@@ -50,6 +53,9 @@ pub(super) struct CampaignFile {
     /// Thresholds by which runs and the campaign are judged.
     #[schemars(default)]
     rules: VerdictRules,
+    /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
+    #[schemars(default)]
+    strict_versions: bool,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,
@@ -59,6 +65,11 @@ pub(super) struct CampaignFile {
 pub(super) const NAME: &str = "^[a-z0-9][a-z0-9._-]*$";
 /// What the UUID of a GPU looks like.
 const GPU: &str = "^(GPU|MIG)-[0-9a-f-]+$";
+
+/// Version of an engine's package, as its catalogue says it.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("minLength" = 1, "maxLength" = 80))]
+struct VersionText(String);
 
 /// UUID of a GPU, as `nvidia-smi -L` prints it.
 #[derive(JsonSchema)]

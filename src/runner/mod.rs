@@ -8,6 +8,7 @@ mod attempt;
 mod changes;
 pub mod characterise;
 mod containers;
+mod device_nodes;
 mod engines;
 mod error;
 mod gap;
@@ -29,6 +30,7 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod worker_codes;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;

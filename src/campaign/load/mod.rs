@@ -6,6 +6,7 @@ mod grid;
 mod model;
 mod names;
 mod policy;
+mod versions;
 mod workload;
 mod workload_fit;
 
@@ -93,6 +94,7 @@ impl Loader<'_> {
             energy: section(&sections, "energy").unwrap_or_default(),
             leaks: section(&sections, "leaks").unwrap_or_default(),
             rules: section(&sections, "rules").unwrap_or_default(),
+            strict_versions: section(&sections, "strict_versions").unwrap_or_default(),
             gpus,
             grid,
             plan: plan?,
