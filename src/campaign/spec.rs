@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use super::length::LengthSpec;
 use super::model::ModelSpec;
-use super::policy::{BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, WarmupPolicy};
+use super::policy::{
+    BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, QualityPolicy, WarmupPolicy,
+};
 use crate::energy::VerdictRules;
 
 /// A measurement campaign of lemctl.
@@ -52,6 +54,9 @@ pub(super) struct CampaignFile {
     /// Thresholds by which runs and the campaign are judged.
     #[schemars(default)]
     rules: VerdictRules,
+    /// How outputs are judged.
+    #[schemars(default)]
+    quality: QualityPolicy,
     /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
     #[schemars(default)]
     strict_versions: bool,
