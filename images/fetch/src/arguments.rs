@@ -18,8 +18,7 @@ impl Arguments {
     /// # Errors
     /// How it is called, if that was not it.
     pub fn parse(given: &[OsString]) -> Result<Self, String> {
-        const USAGE: &str =
-            "usage: lem-fetch [--root DIR] [--token FILE]   (a request as one line of JSON on stdin)";
+        const USAGE: &str = "usage: lem-fetch [--root DIR] [--token FILE]   (a request as one line of JSON on stdin)";
         let mut arguments = Self {
             root: lem_protocol::MODELS.into(),
             token: Some(lem_protocol::TOKEN.into()),
@@ -47,10 +46,7 @@ mod tests {
         assert_eq!(arguments.root, PathBuf::from("/models"));
         assert_eq!(arguments.token, Some("/run/lem/token".into()));
         let given = ["--root", "m"].map(OsString::from);
-        assert_eq!(
-            Arguments::parse(&given).unwrap().root,
-            PathBuf::from("m")
-        );
+        assert_eq!(Arguments::parse(&given).unwrap().root, PathBuf::from("m"));
         for bad in [&["--root"][..], &["x", "y"], &["--root", "m", "--help"]] {
             let bad: Vec<_> = bad.iter().map(OsString::from).collect();
             assert!(Arguments::parse(&bad).is_err(), "{bad:?}");

@@ -34,7 +34,9 @@ impl Failure {
         let message = format!("cannot {action} {}: {error}", path.display());
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::full(message),
-            _ => Self::new("disk", message).hint("check that the models' folder belongs to the user who measures (PUID in .env)"),
+            _ => Self::new("disk", message).hint(
+                "check that the models' folder belongs to the user who measures (PUID in .env)",
+            ),
         }
     }
 

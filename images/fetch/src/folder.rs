@@ -87,7 +87,9 @@ fn is_below(path: &str) -> bool {
     let parts = Path::new(path).components();
     !path.is_empty()
         && path.len() <= 1024
-        && parts.clone().all(|part| matches!(part, Component::Normal(_)))
+        && parts
+            .clone()
+            .all(|part| matches!(part, Component::Normal(_)))
 }
 
 #[cfg(test)]

@@ -65,7 +65,13 @@ fn write_sharded(
         files.push(whole(folder, "model.safetensors.index.json", &index)?);
     }
     let source = Source::new(seed, shape.deviation, shape.dtype);
-    files.extend(weights(folder, &shards, &source, threads, &Progress::new(total))?);
+    files.extend(weights(
+        folder,
+        &shards,
+        &source,
+        threads,
+        &Progress::new(total),
+    )?);
     folder.sync()?;
     files.sort();
     Ok(files)
@@ -109,9 +115,12 @@ fn weights(
             });
         }
     });
-    outcome
-        .into_inner()
-        .unwrap_or_else(|_| Err(Failure::new("fetch_failed", "a thread that wrote weights died")))
+    outcome.into_inner().unwrap_or_else(|_| {
+        Err(Failure::new(
+            "fetch_failed",
+            "a thread that wrote weights died",
+        ))
+    })
 }
 
 /// Which file holds which tensor, as transformers writes it.

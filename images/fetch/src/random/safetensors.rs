@@ -167,7 +167,11 @@ fn collect(
     if bytes != shard.bytes() {
         return Err(Failure::new(
             "fetch_failed",
-            format!("{} came out with {bytes} bytes, not {}", shard.file, shard.bytes()),
+            format!(
+                "{} came out with {bytes} bytes, not {}",
+                shard.file,
+                shard.bytes()
+            ),
         ));
     }
     Ok(ModelFile {

@@ -90,7 +90,10 @@ impl Shape {
     /// `bad_config` or `unsupported`.
     pub fn of(text: &str) -> Result<Self, Failure> {
         let config: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
-            Failure::new("bad_config", format!("config.json is no JSON object: {error}"))
+            Failure::new(
+                "bad_config",
+                format!("config.json is no JSON object: {error}"),
+            )
         })?;
         let family = family(&config)?;
         let dtype = dtype(&config)?;
@@ -133,7 +136,11 @@ impl Shape {
                 tensors.add(&at("self_attn.k_norm.weight"), &[head], Fill::Ones);
             }
             tensors.add(&at("input_layernorm.weight"), &[hidden], Fill::Ones);
-            tensors.add(&at("post_attention_layernorm.weight"), &[hidden], Fill::Ones);
+            tensors.add(
+                &at("post_attention_layernorm.weight"),
+                &[hidden],
+                Fill::Ones,
+            );
         }
         tensors.add("model.norm.weight", &[hidden], Fill::Ones);
         if !flag(&config, "tie_word_embeddings")? {
@@ -173,7 +180,10 @@ impl Draft {
 }
 
 fn family(config: &Map<String, Value>) -> Result<Family, Failure> {
-    if config.get("quantization_config").is_some_and(|it| !it.is_null()) {
+    if config
+        .get("quantization_config")
+        .is_some_and(|it| !it.is_null())
+    {
         let message = "config.json says that the weights are quantised, and drawn weights are not";
         return Err(Failure::new("unsupported", message)
             .hint("remove `quantization_config`, and quantise by a parameter of the backend"));
@@ -237,12 +247,17 @@ fn dtype(config: &Map<String, Value>) -> Result<Dtype, Failure> {
         None | Some(Some("bfloat16" | "auto")) => Ok(Dtype::Bf16),
         Some(Some("float16")) => Ok(Dtype::F16),
         Some(Some("float32")) => Ok(Dtype::F32),
-        Some(_) => Err(bad("dtype is none of bfloat16, float16 and float32".to_owned())),
+        Some(_) => Err(bad(
+            "dtype is none of bfloat16, float16 and float32".to_owned()
+        )),
     }
 }
 
 fn deviation(config: &Map<String, Value>) -> Result<f64, Failure> {
-    match config.get("initializer_range").filter(|value| !value.is_null()) {
+    match config
+        .get("initializer_range")
+        .filter(|value| !value.is_null())
+    {
         None => Ok(DEVIATION),
         Some(value) => value
             .as_f64()
@@ -323,7 +338,10 @@ mod tests {
         assert_eq!(named(json!({"head_dim": 5}), k), Some(vec![10, 8]));
         let bias = "model.layers.0.self_attn.q_proj.bias";
         assert_eq!(named(plain, bias), None);
-        for biased in [json!({"attention_bias": true}), json!({"architectures": ["Qwen2ForCausalLM"]})] {
+        for biased in [
+            json!({"attention_bias": true}),
+            json!({"architectures": ["Qwen2ForCausalLM"]}),
+        ] {
             assert_eq!(named(biased, bias), Some(vec![8]));
         }
         let norm = "model.layers.0.self_attn.q_norm.weight";

@@ -37,7 +37,8 @@ impl Source {
     /// The bytes of chunk `chunk` of a tensor, little-endian.
     pub fn chunk(&self, tensor: &Tensor, chunk: u64) -> Vec<u8> {
         let count = (tensor.values() - chunk * CHUNK).min(CHUNK);
-        let mut bytes = Vec::with_capacity(usize::try_from(count * self.dtype.bytes()).unwrap_or(0));
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(count * self.dtype.bytes()).unwrap_or(0));
         match tensor.fill {
             Fill::Zeros => self.fill(&mut bytes, count, || 0.0),
             Fill::Ones => self.fill(&mut bytes, count, || 1.0),
