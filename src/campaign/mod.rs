@@ -30,7 +30,7 @@ pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
 pub use prune::{Pruned, Survey};
 pub use report::CampaignReport;
 pub use schema::schema;
-pub use workload::{Workload, WorkloadContent};
+pub use workload::{PromptLength, Workload, WorkloadContent};
 
 use crate::energy::VerdictRules;
 use crate::units::Digest;
@@ -56,6 +56,8 @@ pub struct Campaign {
     pub leaks: LeakPolicy,
     /// Thresholds of verdicts.
     pub rules: VerdictRules,
+    /// Whether an engine of another version than the catalogue's is refused.
+    pub strict_versions: bool,
     /// UUIDs of the GPUs to run on.
     pub gpus: Vec<String>,
     /// The grid.
@@ -117,6 +119,7 @@ impl Campaign {
             "leaks": self.leaks,
             "verdict_rules": self.rules,
             "force_cold_start": execution.force_cold_start,
+            "strict_versions": self.strict_versions,
             "gpus": self.gpus,
             "rules": rules,
             "exclude": exclude,

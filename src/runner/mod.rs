@@ -9,6 +9,7 @@ pub mod audit;
 mod changes;
 pub mod characterise;
 mod containers;
+mod device_nodes;
 mod engines;
 mod error;
 mod gap;
@@ -30,6 +31,7 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod worker_codes;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;

@@ -155,6 +155,7 @@ pub(in crate::runner) fn overlay(facts: &Facts<'_>, backend: &str, live: &Live) 
         name: format!("lem-check-{root}-{pid}-{backend}"),
         labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
         gpus: Vec::new(),
+        without_devices: Vec::new(),
         control: live.control.clone(),
         outbox: live.outbox.clone(),
         model: None,
