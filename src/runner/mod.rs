@@ -6,6 +6,7 @@
 mod agent;
 mod assess;
 mod attempt;
+pub mod audit;
 mod changes;
 pub mod characterise;
 mod containers;
