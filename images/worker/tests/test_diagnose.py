@@ -77,7 +77,7 @@ DEAD = EngineDeadError("EngineCore encountered an issue. See stack trace (above)
         (RuntimeError("No CUDA GPUs are available"), "gpu_unavailable"),
         (
             ValueError("World size (4) is larger than the number of available GPUs (1) in this node."),
-            "gpu_unavailable",
+            "bad_parameter",
         ),
         (RuntimeError("Found no NVIDIA driver on your system."), "cuda_unavailable"),
         (
@@ -142,6 +142,10 @@ def test_failures_have_their_code_and_a_hint(error: Exception, code: str) -> Non
         ("ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0", "bad_dtype"),
         ("RuntimeError: CUDA error: invalid device ordinal", "gpu_unavailable"),
         ("RuntimeError: Cannot find any model weights with `/model`", "model_unavailable"),
+        (
+            "ERROR [core.py:9] raise ValueError('x is not supported')\nERROR [core.py:9] torch.OutOfMemoryError: CUDA out of memory",
+            "out_of_memory",
+        ),
         ("INFO we would be out of memory without this", "engine_failed"),
         ("", "engine_failed"),
     ],
