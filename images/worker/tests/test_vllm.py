@@ -199,10 +199,10 @@ def test_keywords_are_those_of_the_pinned_version(tmp_path: Path) -> None:
     assert set(with_tokenizer) == {"model", "tokenizer", "disable_log_stats", "enable_log_requests"}
     assert set(arguments.REASONS) <= set(ENGINE_FIELDS)
     known = {
-        *sampling.BY_WORKLOAD,
-        *sampling.OWN,
-        *sampling.for_assessment(1, False),
-        *sampling.of_request({}, 1, True),
+        *arguments.BY_WORKLOAD,
+        *arguments.BY_WORKER,
+        *arguments.for_assessment(1, False),
+        *arguments.of_request({}, 1, True),
     }
     assert known <= set(SAMPLING_FIELDS)
 
