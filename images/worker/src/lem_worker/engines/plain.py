@@ -41,6 +41,7 @@ def _of_enum(value: enum.Enum, asked: Any) -> Any:
     for spelling in spellings:
         if type(spelling) is type(asked) and spelling == asked:
             return asked
-    if isinstance(asked, str):
-        return value.value if isinstance(value.value, str) else value.name
-    return value.value if isinstance(value.value, str | int) else value.name
+    if isinstance(value, int):
+        return int(value)
+    # A value with dots is the path of a class, and one that is no text an implementation's own.
+    return value.value if isinstance(value.value, str) and "." not in value.value else value.name
