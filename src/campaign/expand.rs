@@ -12,8 +12,8 @@ use super::identity::{self, Frame};
 use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
 use super::prune::{Facts, Pruned};
 use super::resolve::{Resolved, Resolver};
-use super::workload::{Lengths, Made, Workload, Workloads};
-use crate::catalogue::{Catalogue, Level};
+use super::workload::{Lengths, Made, Vocabulary, Workload, Workloads};
+use crate::catalogue::{Catalogue, Level, VocabularySource};
 use crate::units::Digest;
 
 /// One fully resolved, backend-valid configuration.
@@ -93,7 +93,7 @@ impl Campaign {
     /// Prunes and expands the grid.
     #[must_use]
     pub fn expand(&self) -> Expansion {
-        let survey = self.grid.survey(&self.plan);
+        let survey = self.grid.survey(&self.plan, &self.model);
         let mut workloads = Workloads::new(&self.plan);
         let mut seen: HashMap<Digest, usize> = HashMap::new();
         let mut experiments: Vec<Experiment> = Vec::new();
@@ -104,8 +104,8 @@ impl Campaign {
             .products
             .iter()
             .map(|product| {
-                let frame = Frame::new(&product.catalogue, &self.model, policies);
-                (Resolver::new(product, &self.plan), frame)
+                let frame = Frame::new(&product.catalogue, &self.model.model, policies);
+                (Resolver::new(product, &self.plan, &self.model), frame)
             })
             .collect();
         let (mut engine, mut request) = (String::new(), String::new());
@@ -194,9 +194,14 @@ impl Campaign {
             input_tokens: set(INPUT_TOKENS),
             output_tokens: set(OUTPUT_TOKENS),
         };
-        let vocab_size = tokens(resolved.get(&product.catalogue.vocabulary().parameter));
-        // The catalogue bounds the vocabulary's size to a positive integer.
-        workloads.at(lengths, vocab_size.unwrap_or(1), set(CONCURRENCY))
+        let vocabulary = match product.catalogue.vocabulary().source() {
+            // The catalogue bounds the vocabulary's size to a positive integer.
+            VocabularySource::Parameter(name) => {
+                Vocabulary::of_size(tokens(resolved.get(name)).unwrap_or(1))
+            }
+            VocabularySource::Model => Vocabulary::of_model(&self.model, &self.plan),
+        };
+        workloads.at(lengths, vocabulary, set(CONCURRENCY))
     }
 
     /// All of an experiment but its hashes; the id is its readable part.
@@ -236,7 +241,7 @@ impl Campaign {
             varying,
             engine: resolved.parameters(Level::Engine),
             request: resolved.parameters(Level::Request),
-            model: self.model.clone(),
+            model: self.model.model.clone(),
             workload,
             aliases: Vec::new(),
             point,
@@ -249,7 +254,8 @@ impl Campaign {
 
     fn workload_base(&self, name: &str) -> Option<Value> {
         let product = self.grid.products.first()?;
-        Some(Facts::new(product, &self.plan).value(name, &[])).filter(|value| !value.is_null())
+        Some(Facts::new(product, &self.plan, &self.model).value(name, &[]))
+            .filter(|value| !value.is_null())
     }
 
     /// For each backend what differs over its points, and what of it tells them apart.
@@ -293,7 +299,11 @@ impl Campaign {
 
     fn shown(&self, product: &Product, name: &str, value: Option<&Value>) -> String {
         value.map_or_else(
-            || Facts::new(product, &self.plan).value(name, &[]).to_string(),
+            || {
+                Facts::new(product, &self.plan, &self.model)
+                    .value(name, &[])
+                    .to_string()
+            },
             ToString::to_string,
         )
     }

@@ -8,6 +8,7 @@ mod grid;
 mod identity;
 mod length;
 mod load;
+mod model;
 mod policy;
 mod prompts;
 mod prune;
@@ -17,11 +18,10 @@ mod schema;
 mod spec;
 mod workload;
 
-use lem_protocol::Model;
-
 pub use expand::{Expansion, Experiment, PrunedPoint};
 pub use grid::{Grid, GridCount, MAX_RAW_POINTS, Point};
 pub use load::load;
+pub use model::{MAX_CONFIG_BYTES, ModelConfig, ModelRequest};
 pub use policy::{
     AutoCycles, BaselinePolicy, Breaker, Cycles, EnergyPolicy, ExecutionPolicy, FIRST_AUTO_CYCLES,
     GapPolicy, GapUntil, LeakPolicy, ReadingSeconds, Structure, Timeouts, WarmupPolicy,
@@ -43,7 +43,7 @@ pub struct Campaign {
     /// The text of its file.
     pub text: String,
     /// The model.
-    pub model: Model,
+    pub model: ModelRequest,
     /// How runs are ordered and paced.
     pub execution: ExecutionPolicy,
     /// How runs are warmed up.
@@ -73,7 +73,7 @@ impl Campaign {
     /// Which raw points are valid, without making experiments of them.
     #[must_use]
     pub fn survey(&self) -> Survey {
-        self.grid.survey(&self.plan)
+        self.grid.survey(&self.plan, &self.model)
     }
 
     /// The campaign's hash: its experiments, and what decides their order, number, gaps and choice.

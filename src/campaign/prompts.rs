@@ -9,6 +9,14 @@ pub trait PromptSource {
     /// # Errors
     /// Why it cannot be had, in one sentence.
     fn read(&self, path: &str) -> Result<String, String>;
+
+    /// Where a folder that a campaign names lies on the host.
+    ///
+    /// # Errors
+    /// Why that cannot be told, in one sentence.
+    fn folder(&self, path: &str) -> Result<String, String> {
+        Ok(path.to_owned())
+    }
 }
 
 /// Largest prompt file, in bytes.

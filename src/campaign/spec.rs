@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::length::LengthSpec;
+use super::model::ModelSpec;
 use super::policy::{BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, WarmupPolicy};
 use crate::energy::VerdictRules;
 
@@ -33,6 +34,9 @@ pub(super) struct CampaignFile {
     /// Single experiments besides the grid.
     #[schemars(default, length(min = 1))]
     experiments: Option<Vec<ExperimentSpec>>,
+    /// Versions of backends that are not the pinned ones: `{vllm: 0.32.0}`. Each needs its catalogue.
+    #[schemars(default)]
+    versions: Option<BTreeMap<String, VersionText>>,
     /// How runs are ordered and paced.
     #[schemars(default)]
     execution: ExecutionPolicy,
@@ -61,22 +65,15 @@ pub(super) const NAME: &str = "^[a-z0-9][a-z0-9._-]*$";
 /// What the UUID of a GPU looks like.
 const GPU: &str = "^(GPU|MIG)-[0-9a-f-]+$";
 
+/// Version of an engine's package, as its catalogue says it.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("minLength" = 1, "maxLength" = 80))]
+struct VersionText(String);
+
 /// UUID of a GPU, as `nvidia-smi -L` prints it.
 #[derive(JsonSchema)]
 #[schemars(transparent, extend("pattern" = GPU, "maxLength" = 80))]
 struct GpuUuid(String);
-
-/// Where the weights come from.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ModelSpec {
-    /// Weights drawn by a seed; the shape comes from the backend's parameters.
-    Random {
-        /// Seed of the weights.
-        #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
-        seed: u64,
-    },
-}
 
 /// What the model works on: `synthetic` or `jsonl`, how it arrives and for how long.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,5 +1,7 @@
 //! The keys of a campaign file, each with two values and its effect.
 
+#[path = "model_entries.rs"]
+mod model_entries;
 #[path = "policy_entries.rs"]
 mod policy_entries;
 
@@ -49,6 +51,10 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "model: {random: {seed: 2}}",
         Experiments,
     );
+    entries.extend(model_entries::entries());
+    let mut entry = |key, first: &str, second: &str, effect| {
+        entries.push((key, first.to_owned(), second.to_owned(), effect))
+    };
     entry(
         "workload",
         SYNTHETIC,

@@ -9,6 +9,7 @@ use crate::campaign::grid::{
 };
 use crate::campaign::prompts::PromptLine;
 use crate::campaign::workload::{ArrivalPlan, Lengths, Source, WorkloadPlan};
+use crate::catalogue::VocabularySource;
 use crate::diagnostics::Problem;
 
 /// Most input tokens of all of a campaign's workloads together.
@@ -184,8 +185,10 @@ impl Loader<'_> {
         };
         let mut total: u64 = 0;
         'products: for product in &grid.products {
-            let vocabularies =
-                values(product, &product.catalogue.vocabulary().parameter).len() as u64;
+            let vocabularies = match product.catalogue.vocabulary().source() {
+                VocabularySource::Parameter(name) => values(product, name).len() as u64,
+                VocabularySource::Model => 1,
+            };
             for input_tokens in values(product, INPUT_TOKENS) {
                 for output_tokens in values(product, OUTPUT_TOKENS) {
                     let longest = plan.longest(Lengths {

@@ -3,16 +3,17 @@
 mod exclude;
 mod fit;
 mod grid;
+mod model;
 mod names;
 mod policy;
+mod versions;
 mod workload;
 
-use lem_protocol::Model;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::policy::{ExecutionPolicy, WarmupPolicy};
-use super::spec::{ModelSpec, WorkloadSpec};
+use super::spec::WorkloadSpec;
 use super::{Campaign, CampaignReport, PromptSource};
 use crate::catalogue::Catalogues;
 use crate::diagnostics::{Place, Problem};
@@ -71,6 +72,9 @@ impl Loader<'_> {
         let plan = workload.and_then(|spec| self.plan(&spec));
         let mut reader = GridReader::new(self.root, catalogues, &mut self.problems);
         let grid = reader.grid();
+        if let Some(model) = &model {
+            self.model_fits(model, plan.as_ref(), &grid);
+        }
         self.gpus_fit(&gpus, &grid);
         self.bounds(&grid);
         if let Some(plan) = &plan {
@@ -138,23 +142,6 @@ impl Loader<'_> {
         self.problems
             .push(Problem::new(place, format!("`{name}` cannot name a campaign")).hint(hint));
         None
-    }
-
-    fn model(&mut self, sections: &Json) -> Option<Model> {
-        for kind in ["hub", "path"] {
-            if self.root.find(&["model", kind]).is_some() {
-                let place = self.place(&["model", kind]);
-                // Said better than the schema can.
-                self.problems.retain(|problem| problem.place != place);
-                let message = format!(
-                    "a model from `{kind}` needs a backend that loads weights; none is in this version of lemctl"
-                );
-                self.problems
-                    .push(Problem::new(place, message).hint("use `model: {random: {seed: 0}}`"));
-            }
-        }
-        section(sections, "model")
-            .map(|ModelSpec::Random { seed }| Model::Random { seed, config: None })
     }
 
     fn gpu_names(&mut self) {

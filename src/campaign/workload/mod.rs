@@ -12,7 +12,7 @@ use std::sync::Arc;
 use lem_protocol::{Arrival, MeasureFor, WorkloadFile};
 
 pub(super) use draw::sample;
-pub(super) use plan::{ArrivalPlan, Lengths, Longest, Source, WorkloadPlan};
+pub(super) use plan::{ArrivalPlan, Lengths, Longest, Source, Vocabulary, WorkloadPlan};
 
 use crate::units::{Digest, canonical_json};
 
@@ -62,8 +62,8 @@ pub struct WorkloadContent {
 /// Makes every workload of an expansion once.
 pub(super) struct Workloads<'a> {
     plan: &'a WorkloadPlan,
-    contents: HashMap<(Lengths, u32), Arc<WorkloadContent>>,
-    made: HashMap<(Lengths, u32, Option<u32>), Made>,
+    contents: HashMap<(Lengths, Vocabulary), Arc<WorkloadContent>>,
+    made: HashMap<(Lengths, Vocabulary, Option<u32>), Made>,
 }
 
 impl<'a> Workloads<'a> {
@@ -76,17 +76,17 @@ impl<'a> Workloads<'a> {
     }
 
     /// The workload at one point: what axes set, and the vocabulary of its engine.
-    pub fn at(&mut self, axes: Lengths, vocab_size: u32, concurrency: Option<u32>) -> &Made {
+    pub fn at(&mut self, axes: Lengths, vocabulary: Vocabulary, concurrency: Option<u32>) -> &Made {
         let Self {
             plan,
             contents,
             made,
         } = self;
-        made.entry((axes, vocab_size, concurrency))
+        made.entry((axes, vocabulary, concurrency))
             .or_insert_with(|| {
-                let content = contents.entry((axes, vocab_size));
+                let content = contents.entry((axes, vocabulary));
                 let content = content.or_insert_with(|| {
-                    Arc::new(WorkloadContent::new(&plan.file(axes, vocab_size)))
+                    Arc::new(WorkloadContent::new(&plan.file(axes, vocabulary)))
                 });
                 let arrival = match plan.arrival {
                     ArrivalPlan::Batch => Arrival::Batch {},

@@ -6,6 +6,7 @@ use lem_protocol::{MeasureFor, Prompt, WorkloadFile};
 
 use super::draw::{IDS, INPUT_LENGTHS, OUTPUT_LENGTHS, below, draw, stream};
 use crate::campaign::length::LengthSpec;
+use crate::campaign::model::ModelRequest;
 use crate::campaign::prompts::{PromptInput, PromptLine};
 
 /// Ids below this are never drawn: most vocabularies keep padding, begin and end of text there.
@@ -37,6 +38,45 @@ pub(in crate::campaign) enum Source {
     },
     /// Already sampled.
     Lines { lines: Arc<[PromptLine]>, seed: u64 },
+}
+
+/// The vocabulary that prompts are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::campaign) struct Vocabulary {
+    /// Its size: ids are below it.
+    size: u32,
+    /// Ids that are drawn: from the first to one before the second.
+    ordinary: (u32, u32),
+}
+
+impl Vocabulary {
+    /// One of which nothing but the size is known; at least 1.
+    pub fn of_size(size: u32) -> Self {
+        let size = size.max(1);
+        Self {
+            size,
+            ordinary: (RESERVED_IDS.min(size - 1), size),
+        }
+    }
+
+    /// That of a model. Where its size is not known, nothing is drawn, and what the file brings bounds it.
+    pub fn of_model(model: &ModelRequest, plan: &WorkloadPlan) -> Self {
+        let given = || plan.max_token_id().map_or(1, |id| id.saturating_add(1));
+        let known = Self::of_size(model.vocab_size().unwrap_or_else(given));
+        let Some(config) = &model.config else {
+            return known;
+        };
+        let (low, high) = config.ordinary_ids();
+        let low = low.max(known.ordinary.0);
+        if low < high {
+            Self {
+                ordinary: (low, high),
+                ..known
+            }
+        } else {
+            known
+        }
+    }
 }
 
 /// Lengths that axes set instead of the plan's own.
@@ -137,15 +177,18 @@ impl WorkloadPlan {
             .any(|line| matches!(line.input, PromptInput::Text(_)))
     }
 
-    pub(super) fn file(&self, axes: Lengths, vocab_size: u32) -> WorkloadFile {
+    pub(super) fn file(&self, axes: Lengths, vocabulary: Vocabulary) -> WorkloadFile {
+        let Vocabulary {
+            size: vocab_size,
+            ordinary: (low, high),
+        } = vocabulary;
         let lengths = self.lengths(axes);
         let prompts = match &self.source {
             Source::Synthetic { seed, .. } => {
                 let mut ids = stream(*seed, IDS);
-                let low = RESERVED_IDS.min(vocab_size.saturating_sub(1));
                 let mut prompt = |(input, output_tokens)| Prompt {
                     input_ids: (0..input)
-                        .map(|_| low + below(&mut ids, vocab_size - low))
+                        .map(|_| low + below(&mut ids, high - low))
                         .collect(),
                     output_tokens,
                     ..Prompt::default()

@@ -37,7 +37,7 @@ fn lognormal(mean: f64, sigma: f64, min: u32, max: u32) -> LengthSpec {
 #[test]
 fn the_same_seed_gives_the_same_bytes_for_ever() {
     let plan = plan(LengthSpec::Exact(5), lognormal(8.0, 0.5, 1, 64), 42, 3);
-    let content = WorkloadContent::new(&plan.file(Lengths::default(), 1000));
+    let content = WorkloadContent::new(&plan.file(Lengths::default(), Vocabulary::of_size(1000)));
     let text = String::from_utf8(content.bytes).unwrap();
     let ids = |prompt: &str, output: u32| {
         format!("{{\"input_ids\":[{prompt}],\"output_tokens\":{output}}}")
@@ -60,7 +60,7 @@ fn the_same_seed_gives_the_same_bytes_for_ever() {
 fn ids_are_within_the_vocabulary_and_skip_the_reserved_ones() {
     for vocab_size in [1, 2, 4, 16, 50_000] {
         let file = plan(LengthSpec::Exact(200), LengthSpec::Exact(1), 1, 8)
-            .file(Lengths::default(), vocab_size);
+            .file(Lengths::default(), Vocabulary::of_size(vocab_size));
         let ids: Vec<u32> = file
             .prompts
             .into_iter()
@@ -105,7 +105,8 @@ fn lognormal_lengths_have_the_mean_that_is_asked_and_keep_their_bounds() {
 #[test]
 fn the_length_of_outputs_moves_no_input() {
     let inputs = |output| -> Vec<Vec<u32>> {
-        let file = plan(lognormal(20.0, 0.5, 1, 90), output, 3, 8).file(Lengths::default(), 500);
+        let file = plan(lognormal(20.0, 0.5, 1, 90), output, 3, 8)
+            .file(Lengths::default(), Vocabulary::of_size(500));
         file.prompts
             .into_iter()
             .map(|prompt| prompt.input_ids)
@@ -125,7 +126,7 @@ fn the_longest_is_that_of_the_prompts() {
         9,
         50,
     );
-    let file = plan.file(Lengths::default(), 100);
+    let file = plan.file(Lengths::default(), Vocabulary::of_size(100));
     let longest = plan.longest(Lengths::default());
     let total = |prompt: &Prompt| prompt.input_ids.len() as u64 + u64::from(prompt.output_tokens);
     assert_eq!(Some(longest.total), file.prompts.iter().map(total).max());
@@ -174,7 +175,7 @@ fn texts_are_their_bytes() {
         },
         ..plan(LengthSpec::Exact(1), LengthSpec::Exact(9), 0, 1)
     };
-    let file = plan.file(Lengths::default(), 256);
+    let file = plan.file(Lengths::default(), Vocabulary::of_size(256));
     assert_eq!(
         file.prompts,
         [Prompt {
