@@ -7,12 +7,12 @@ use lem_protocol::{Model, Parameters};
 use serde_json::Value;
 
 use super::Campaign;
-use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product};
+use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product, RATE};
 use super::identity::{self, Frame};
 use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
 use super::prune::{Facts, Pruned};
 use super::resolve::{Resolved, Resolver};
-use super::workload::{Lengths, Made, Vocabulary, Workload, Workloads};
+use super::workload::{Lengths, Made, Pace, Vocabulary, Workload, Workloads};
 use crate::catalogue::{Catalogue, Level, VocabularySource};
 use crate::units::Digest;
 
@@ -201,7 +201,12 @@ impl Campaign {
             }
             VocabularySource::Model => Vocabulary::of_model(&self.model, &self.plan),
         };
-        workloads.at(lengths, vocabulary, set(CONCURRENCY))
+        let rate = settings.iter().find_map(|setting| setting.get(RATE));
+        let pace = Pace {
+            concurrency: set(CONCURRENCY),
+            rate: rate.and_then(Value::as_f64),
+        };
+        workloads.at(lengths, vocabulary, pace)
     }
 
     /// All of an experiment but its hashes; the id is its readable part.
@@ -250,6 +255,24 @@ impl Campaign {
             baseline: self.baseline,
             energy: self.energy,
         }
+    }
+
+    /// The value of a parameter or fact at an experiment; null where nothing has that name.
+    pub(super) fn value_at(&self, experiment: &Experiment, name: &str) -> Value {
+        let Some(product) = self
+            .grid
+            .products
+            .get(usize::from(experiment.point.product))
+        else {
+            return Value::Null;
+        };
+        let settings = product.settings(experiment.point.index);
+        let parameters = experiment.engine.get(name);
+        parameters
+            .or_else(|| experiment.request.get(name))
+            .or_else(|| settings.iter().find_map(|setting| setting.get(name)))
+            .cloned()
+            .unwrap_or_else(|| Facts::new(product, &self.plan, &self.model).value(name, &[]))
     }
 
     fn workload_base(&self, name: &str) -> Option<Value> {

@@ -9,7 +9,7 @@ use crate::campaign::Campaign;
 /// it tells; [`Estimate::loads`] says how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Measuring, at least: the sum of `min_seconds`.
+    /// Measuring, at least: the sum of `min_seconds`, or of what a schedule takes.
     pub measuring_seconds: f64,
     /// Gaps.
     pub gap_seconds: f64,
@@ -30,7 +30,7 @@ impl Estimate {
             loads: plan.loads.len(),
         };
         for (index, run) in plan.runs.iter().enumerate() {
-            estimate.measuring_seconds += plan.experiment_of(index).workload.measure.min_seconds;
+            estimate.measuring_seconds += plan.experiment_of(index).workload.least_seconds();
             estimate.gap_seconds += run.gap_seconds;
             if campaign.warmup.enabled {
                 estimate.warmup_cap_seconds += campaign.warmup.max_seconds;

@@ -6,14 +6,16 @@ mod grid;
 mod model;
 mod names;
 mod policy;
+mod quality;
 mod versions;
 mod workload;
+mod workload_fit;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::policy::{ExecutionPolicy, WarmupPolicy};
-use super::spec::WorkloadSpec;
+use super::workload::WorkloadSpec;
 use super::{Campaign, CampaignReport, PromptSource};
 use crate::catalogue::Catalogues;
 use crate::diagnostics::{Place, Problem};
@@ -67,6 +69,7 @@ impl Loader<'_> {
         let gpus: Vec<String> = section(&sections, "gpus").unwrap_or_default();
         self.gpu_names();
         self.policies_fit(&sections);
+        let quality = self.quality(&sections, model.as_ref());
         self.strict_fits(&gpus, &sections);
         let workload: Option<WorkloadSpec> = section(&sections, "workload");
         let plan = workload.and_then(|spec| self.plan(&spec));
@@ -77,8 +80,8 @@ impl Loader<'_> {
         }
         self.gpus_fit(&gpus, &grid);
         self.bounds(&grid);
-        if let Some(plan) = &plan {
-            self.workload_fits(plan, &grid);
+        if let (Some(plan), Some(model)) = (&plan, &model) {
+            self.workload_fits(plan, model, &grid);
         }
         if !self.problems.is_empty() {
             return None;
@@ -93,11 +96,14 @@ impl Loader<'_> {
             energy: section(&sections, "energy").unwrap_or_default(),
             leaks: section(&sections, "leaks").unwrap_or_default(),
             rules: section(&sections, "rules").unwrap_or_default(),
+            quality: quality?,
+            strict_versions: section(&sections, "strict_versions").unwrap_or_default(),
             gpus,
             grid,
             plan: plan?,
         };
         self.points_fit(&campaign);
+        self.reference_fits(&campaign);
         Some(campaign)
     }
 

@@ -6,7 +6,7 @@ use lem_protocol::Parameters;
 use serde_json::Value as Json;
 
 use super::grid::GridReader;
-use crate::campaign::grid::{CONCURRENCY, WORKLOAD_AXES};
+use crate::campaign::grid::{CONCURRENCY, RATE, WORKLOAD_AXES};
 use crate::campaign::length::MAX_LENGTH;
 use crate::catalogue::{Catalogue, Catalogues, Level};
 use crate::diagnostics::{Place, nearest};
@@ -15,6 +15,8 @@ use crate::units::MAX_SAFE_INTEGER;
 
 /// Most requests in flight.
 const MAX_CONCURRENCY: i64 = 65_536;
+/// Most requests a second.
+const MAX_RATE: f64 = 10_000.0;
 /// Most names that a hint lists.
 const SHOWN: usize = 40;
 
@@ -91,6 +93,19 @@ impl<'a> GridReader<'a> {
                     None
                 }
             };
+        }
+        if name == RATE {
+            if value
+                .as_f64()
+                .is_some_and(|rate| rate > 0.0 && rate <= MAX_RATE)
+            {
+                return Some(one_spelling(value));
+            }
+            let found = node.describe();
+            let message =
+                format!("`{name}` takes a number above 0 and at most {MAX_RATE}, not {found}");
+            self.say(node.place, message, None);
+            return None;
         }
         let most = if name == CONCURRENCY {
             MAX_CONCURRENCY
