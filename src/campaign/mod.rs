@@ -12,6 +12,7 @@ mod model;
 mod policy;
 mod prompts;
 mod prune;
+mod quality;
 mod report;
 mod resolve;
 mod schema;
@@ -24,10 +25,12 @@ pub use load::load;
 pub use model::{MAX_CONFIG_BYTES, ModelConfig, ModelRequest};
 pub use policy::{
     AutoCycles, BaselinePolicy, Breaker, Cycles, EnergyPolicy, ExecutionPolicy, FIRST_AUTO_CYCLES,
-    GapPolicy, GapUntil, LeakPolicy, ReadingSeconds, Structure, Timeouts, WarmupPolicy,
+    GapPolicy, GapUntil, LeakPolicy, QualityPolicy, ReadingSeconds, ReferenceSpec, Structure,
+    Timeouts, WarmupPolicy,
 };
 pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
 pub use prune::{Pruned, Survey};
+pub use quality::{QualityGate, QualityPrompts};
 pub use report::CampaignReport;
 pub use schema::schema;
 pub use workload::{PromptLength, Workload, WorkloadContent};
@@ -56,6 +59,10 @@ pub struct Campaign {
     pub leaks: LeakPolicy,
     /// Thresholds of verdicts.
     pub rules: VerdictRules,
+    /// How outputs are judged.
+    pub quality: QualityGate,
+    /// Whether an engine of another version than the catalogue's is refused.
+    pub strict_versions: bool,
     /// UUIDs of the GPUs to run on.
     pub gpus: Vec<String>,
     /// The grid.
@@ -117,6 +124,8 @@ impl Campaign {
             "leaks": self.leaks,
             "verdict_rules": self.rules,
             "force_cold_start": execution.force_cold_start,
+            "strict_versions": self.strict_versions,
+            "quality": self.quality.form(self.unassessed().is_none()),
             "gpus": self.gpus,
             "rules": rules,
             "exclude": exclude,

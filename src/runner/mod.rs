@@ -4,6 +4,7 @@
 //! and `worker`. It knows the container engine only as a trait and never prints.
 
 mod agent;
+mod assess;
 mod attempt;
 mod changes;
 pub mod characterise;
@@ -30,6 +31,7 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod worker_codes;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;
