@@ -62,9 +62,10 @@ simulator: ## build the GPU simulator, which stands for libnvidia-ml.so.1 (docs/
 
 images: ## build the static programs that go into the images, into images/dist
 	RUSTFLAGS='-C target-feature=+crt-static' \
-		cargo build --release --locked --target $(HOST) -p lem-agent -p lem-reference
+		cargo build --release --locked --target $(HOST) -p lem-agent -p lem-reference -p lem-fetch
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-agent images/dist/lem-agent
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-reference images/dist/lem-worker
+	install -D -m 755 $(TARGET)/$(HOST)/release/lem-fetch images/dist/lem-fetch
 
 test: ready fmt-check clippy worker-lint images cpu-torch worker-test test-docs test-all ## everything: format, lints, unit, property, snapshot, CLI and Docker tests
 	@echo "make test: format, lints, doc tests and all tests passed ($(if $(NEXTEST),cargo nextest,cargo test))."
