@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::model::ModelSpec;
 use super::policy::{BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, WarmupPolicy};
 use super::workload::WorkloadSpec;
-use crate::energy::VerdictRules;
+use crate::energy::{Slo, VerdictRules};
 
 /// A measurement campaign of lemctl.
 #[derive(JsonSchema)]
@@ -56,6 +56,9 @@ pub(super) struct CampaignFile {
     /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
     #[schemars(default)]
     strict_versions: bool,
+    /// Latencies that a service has to keep: gives goodput.
+    #[schemars(default)]
+    slo: Option<Slo>,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,

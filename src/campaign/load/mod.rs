@@ -94,6 +94,7 @@ impl Loader<'_> {
             energy: section(&sections, "energy").unwrap_or_default(),
             leaks: section(&sections, "leaks").unwrap_or_default(),
             rules: section(&sections, "rules").unwrap_or_default(),
+            slo: section(&sections, "slo"),
             strict_versions: section(&sections, "strict_versions").unwrap_or_default(),
             gpus,
             grid,
