@@ -30,6 +30,7 @@ fn every_catalogue_parses_and_has_a_pin() {
         [
             ("pytorch", "5.17.0"),
             ("reference", "0.1.0"),
+            ("tensorrt", "1.2.1"),
             ("vllm", "0.26.0")
         ]
     );

@@ -5,6 +5,7 @@
 
 mod agent;
 mod attempt;
+pub mod audit;
 mod changes;
 pub mod characterise;
 mod containers;
