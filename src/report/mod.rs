@@ -2,6 +2,7 @@
 //!
 //! Text in, text out: it prints nothing and runs nothing.
 
+mod best;
 mod experiments;
 mod figures;
 mod plan;
@@ -13,6 +14,7 @@ mod summary;
 mod table;
 mod tree;
 
+pub use best::{Best, Candidate};
 pub use experiments::{ExperimentLine, experiment_lines};
 pub use plan::{PlanView, plan_text, plan_view};
 pub use results::{ResultLine, ResultsView, results_text};
