@@ -20,7 +20,10 @@ use support::{load_text, try_load};
 
 /// A whole file in which some section is replaced.
 fn file(section: &str) -> String {
-    let own = section.split(':').next().unwrap();
+    let own: Vec<&str> = section
+        .lines()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
     let base = [
         "campaign_name: a",
         "model: {random: {seed: 1}}",
@@ -29,7 +32,7 @@ fn file(section: &str) -> String {
     ];
     let kept = base.iter().filter(|line| {
         let key = line.split(':').next().unwrap();
-        key != own && !(own == "experiments" && key == "grid")
+        !own.contains(&key) && !(own.contains(&"experiments") && key == "grid")
     });
     kept.copied()
         .chain([section])
@@ -46,8 +49,9 @@ fn seen(campaign: &Campaign) -> [String; 3] {
         .map(|experiment| experiment.hash.to_string())
         .collect();
     let policy = format!(
-        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         campaign.name,
+        campaign.model.local_path,
         campaign.execution,
         campaign.warmup,
         campaign.baseline,

@@ -24,8 +24,14 @@ fn each_invalid_file_is_reported_with_all_of_its_problems() {
     let abacus = text
         .replace(r#""backend": "reference""#, r#""backend": "abacus""#)
         .replace(r#""simulated_gpus": true"#, r#""simulated_gpus": false"#);
-    let parsed = [("reference", &text), ("abacus", &abacus)]
-        .map(|(name, text)| Catalogue::parse(name, text).unwrap());
+    // One that loads models.
+    let widget = std::fs::read_to_string("tests/support/widget-1.0.0.json").unwrap();
+    let parsed = [
+        ("reference", &text),
+        ("abacus", &abacus),
+        ("widget", &widget),
+    ]
+    .map(|(name, text)| Catalogue::parse(name, text).unwrap());
     let catalogues = Catalogues::new(parsed).unwrap();
     let mut names: Vec<String> = std::fs::read_dir("tests/invalid")
         .unwrap()

@@ -7,13 +7,13 @@ use lem_protocol::{Model, Parameters};
 use serde_json::Value;
 
 use super::Campaign;
-use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product};
+use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product, RATE};
 use super::identity::{self, Frame};
 use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
 use super::prune::{Facts, Pruned};
 use super::resolve::{Resolved, Resolver};
-use super::workload::{Lengths, Made, Workload, Workloads};
-use crate::catalogue::{Catalogue, Level};
+use super::workload::{Lengths, Made, Pace, Vocabulary, Workload, Workloads};
+use crate::catalogue::{Catalogue, Level, VocabularySource};
 use crate::units::Digest;
 
 /// One fully resolved, backend-valid configuration.
@@ -50,6 +50,12 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The catalogue that its parameters were held against.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// What is hashed: what was asked, in a form without choices of spelling.
     #[must_use]
     pub fn canonical(&self) -> Value {
@@ -93,7 +99,7 @@ impl Campaign {
     /// Prunes and expands the grid.
     #[must_use]
     pub fn expand(&self) -> Expansion {
-        let survey = self.grid.survey(&self.plan);
+        let survey = self.grid.survey(&self.plan, &self.model);
         let mut workloads = Workloads::new(&self.plan);
         let mut seen: HashMap<Digest, usize> = HashMap::new();
         let mut experiments: Vec<Experiment> = Vec::new();
@@ -104,8 +110,8 @@ impl Campaign {
             .products
             .iter()
             .map(|product| {
-                let frame = Frame::new(&product.catalogue, &self.model, policies);
-                (Resolver::new(product, &self.plan), frame)
+                let frame = Frame::new(&product.catalogue, &self.model.model, policies);
+                (Resolver::new(product, &self.plan, &self.model), frame)
             })
             .collect();
         let (mut engine, mut request) = (String::new(), String::new());
@@ -194,9 +200,19 @@ impl Campaign {
             input_tokens: set(INPUT_TOKENS),
             output_tokens: set(OUTPUT_TOKENS),
         };
-        let vocab_size = tokens(resolved.get(&product.catalogue.vocabulary().parameter));
-        // The catalogue bounds the vocabulary's size to a positive integer.
-        workloads.at(lengths, vocab_size.unwrap_or(1), set(CONCURRENCY))
+        let vocabulary = match product.catalogue.vocabulary().source() {
+            // The catalogue bounds the vocabulary's size to a positive integer.
+            VocabularySource::Parameter(name) => {
+                Vocabulary::of_size(tokens(resolved.get(name)).unwrap_or(1))
+            }
+            VocabularySource::Model => Vocabulary::of_model(&self.model, &self.plan),
+        };
+        let rate = settings.iter().find_map(|setting| setting.get(RATE));
+        let pace = Pace {
+            concurrency: set(CONCURRENCY),
+            rate: rate.and_then(Value::as_f64),
+        };
+        workloads.at(lengths, vocabulary, pace)
     }
 
     /// All of an experiment but its hashes; the id is its readable part.
@@ -236,7 +252,7 @@ impl Campaign {
             varying,
             engine: resolved.parameters(Level::Engine),
             request: resolved.parameters(Level::Request),
-            model: self.model.clone(),
+            model: self.model.model.clone(),
             workload,
             aliases: Vec::new(),
             point,
@@ -247,9 +263,28 @@ impl Campaign {
         }
     }
 
+    /// The value of a parameter or fact at an experiment; null where nothing has that name.
+    pub(super) fn value_at(&self, experiment: &Experiment, name: &str) -> Value {
+        let Some(product) = self
+            .grid
+            .products
+            .get(usize::from(experiment.point.product))
+        else {
+            return Value::Null;
+        };
+        let settings = product.settings(experiment.point.index);
+        let parameters = experiment.engine.get(name);
+        parameters
+            .or_else(|| experiment.request.get(name))
+            .or_else(|| settings.iter().find_map(|setting| setting.get(name)))
+            .cloned()
+            .unwrap_or_else(|| Facts::new(product, &self.plan, &self.model).value(name, &[]))
+    }
+
     fn workload_base(&self, name: &str) -> Option<Value> {
         let product = self.grid.products.first()?;
-        Some(Facts::new(product, &self.plan).value(name, &[])).filter(|value| !value.is_null())
+        Some(Facts::new(product, &self.plan, &self.model).value(name, &[]))
+            .filter(|value| !value.is_null())
     }
 
     /// For each backend what differs over its points, and what of it tells them apart.
@@ -293,7 +328,11 @@ impl Campaign {
 
     fn shown(&self, product: &Product, name: &str, value: Option<&Value>) -> String {
         value.map_or_else(
-            || Facts::new(product, &self.plan).value(name, &[]).to_string(),
+            || {
+                Facts::new(product, &self.plan, &self.model)
+                    .value(name, &[])
+                    .to_string()
+            },
             ToString::to_string,
         )
     }

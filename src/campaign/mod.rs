@@ -8,29 +8,32 @@ mod grid;
 mod identity;
 mod length;
 mod load;
+mod model;
 mod policy;
 mod prompts;
 mod prune;
+mod quality;
 mod report;
 mod resolve;
 mod schema;
 mod spec;
 mod workload;
 
-use lem_protocol::Model;
-
 pub use expand::{Expansion, Experiment, PrunedPoint};
 pub use grid::{Grid, GridCount, MAX_RAW_POINTS, Point};
 pub use load::load;
+pub use model::{MAX_CONFIG_BYTES, ModelConfig, ModelRequest};
 pub use policy::{
     AutoCycles, BaselinePolicy, Breaker, Cycles, EnergyPolicy, ExecutionPolicy, FIRST_AUTO_CYCLES,
-    GapPolicy, GapUntil, LeakPolicy, ReadingSeconds, Structure, Timeouts, WarmupPolicy,
+    GapPolicy, GapUntil, LeakPolicy, QualityPolicy, ReadingSeconds, ReferenceSpec, Structure,
+    Timeouts, WarmupPolicy,
 };
 pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
 pub use prune::{Pruned, Survey};
+pub use quality::{QualityGate, QualityPrompts};
 pub use report::CampaignReport;
 pub use schema::schema;
-pub use workload::{Workload, WorkloadContent};
+pub use workload::{PromptLength, Workload, WorkloadContent};
 
 use crate::energy::VerdictRules;
 use crate::units::Digest;
@@ -43,7 +46,7 @@ pub struct Campaign {
     /// The text of its file.
     pub text: String,
     /// The model.
-    pub model: Model,
+    pub model: ModelRequest,
     /// How runs are ordered and paced.
     pub execution: ExecutionPolicy,
     /// How runs are warmed up.
@@ -56,6 +59,10 @@ pub struct Campaign {
     pub leaks: LeakPolicy,
     /// Thresholds of verdicts.
     pub rules: VerdictRules,
+    /// How outputs are judged.
+    pub quality: QualityGate,
+    /// Whether an engine of another version than the catalogue's is refused.
+    pub strict_versions: bool,
     /// UUIDs of the GPUs to run on.
     pub gpus: Vec<String>,
     /// The grid.
@@ -73,7 +80,7 @@ impl Campaign {
     /// Which raw points are valid, without making experiments of them.
     #[must_use]
     pub fn survey(&self) -> Survey {
-        self.grid.survey(&self.plan)
+        self.grid.survey(&self.plan, &self.model)
     }
 
     /// The campaign's hash: its experiments, and what decides their order, number, gaps and choice.
@@ -117,6 +124,8 @@ impl Campaign {
             "leaks": self.leaks,
             "verdict_rules": self.rules,
             "force_cold_start": execution.force_cold_start,
+            "strict_versions": self.strict_versions,
+            "quality": self.quality.form(self.unassessed().is_none()),
             "gpus": self.gpus,
             "rules": rules,
             "exclude": exclude,

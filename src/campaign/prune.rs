@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::grid::{CONCURRENCY, Grid, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product};
+use super::grid::{CONCURRENCY, Grid, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product, RATE};
+use super::model::ModelRequest;
 use super::workload::{ArrivalPlan, Lengths, Longest, WorkloadPlan};
 use crate::catalogue::Predicate;
 
@@ -43,7 +44,7 @@ struct Table {
 }
 
 impl Grid {
-    pub(super) fn survey(&self, plan: &WorkloadPlan) -> Survey {
+    pub(super) fn survey(&self, plan: &WorkloadPlan, model: &ModelRequest) -> Survey {
         let mut survey = Survey::default();
         for (number, product) in self.products.iter().enumerate() {
             // Counted at load: at most MAX_RAW_POINTS, and far fewer products than backends × 2.
@@ -52,7 +53,7 @@ impl Grid {
                 .count()
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(0);
-            let tables = self.tables(product, plan);
+            let tables = self.tables(product, plan, model);
             let mut digits = vec![0; product.axes.len()];
             for index in 0..count {
                 let point = Point {
@@ -73,14 +74,10 @@ impl Grid {
         survey
     }
 
-    fn tables(&self, product: &Product, plan: &WorkloadPlan) -> Vec<Table> {
+    fn tables(&self, product: &Product, plan: &WorkloadPlan, model: &ModelRequest) -> Vec<Table> {
         let rules = product.catalogue.rules().iter().map(|rule| &rule.forbid);
         let conditions = rules.chain(self.exclude.iter().map(|exclude| &exclude.when));
-        let mut facts = Facts {
-            product,
-            plan,
-            longest: HashMap::new(),
-        };
+        let mut facts = Facts::new(product, plan, model);
         let tables = conditions.enumerate().filter_map(|(rule, condition)| {
             let rule = u16::try_from(rule).unwrap_or(u16::MAX);
             let applies = condition.names().iter().all(|name| facts.knows(name));
@@ -173,14 +170,16 @@ fn sources<'a>(name: &'a &'a str) -> &'a [&'a str] {
 pub(super) struct Facts<'a> {
     product: &'a Product,
     plan: &'a WorkloadPlan,
+    model: &'a ModelRequest,
     longest: HashMap<Lengths, Longest>,
 }
 
 impl<'a> Facts<'a> {
-    pub fn new(product: &'a Product, plan: &'a WorkloadPlan) -> Self {
+    pub fn new(product: &'a Product, plan: &'a WorkloadPlan, model: &'a ModelRequest) -> Self {
         Self {
             product,
             plan,
+            model,
             longest: HashMap::new(),
         }
     }
@@ -209,12 +208,22 @@ impl<'a> Facts<'a> {
             "workload.arrival" => Value::from(match self.plan.arrival {
                 ArrivalPlan::Batch => "batch",
                 ArrivalPlan::ClosedLoop { .. } => "closed_loop",
+                ArrivalPlan::OpenLoop { .. } | ArrivalPlan::Trace { .. } => "open_loop",
             }),
+            "workload.source" => Value::from(if self.plan.is_synthetic() {
+                "synthetic"
+            } else {
+                "jsonl"
+            }),
+            model if model.starts_with("model.") => self.model.fact(model),
             "workload.min_requests" => Value::from(self.plan.measure.min_requests),
-            "workload.max_token_id" => self.plan.max_token_id().map_or(Value::Null, Value::from),
+            "workload.max_token_id" => self
+                .plan
+                .max_token_id(self.bytes())
+                .map_or(Value::Null, Value::from),
             "workload.max_input_tokens" => {
                 let axes = axes();
-                Value::from(self.longest(axes).input)
+                self.longest(axes).input.map_or(Value::Null, Value::from)
             }
             "workload.max_output_tokens" => {
                 let axes = axes();
@@ -222,12 +231,18 @@ impl<'a> Facts<'a> {
             }
             "workload.max_total_tokens" => {
                 let axes = axes();
-                Value::from(self.longest(axes).total)
+                self.longest(axes).total.map_or(Value::Null, Value::from)
             }
             CONCURRENCY => set(name).unwrap_or_else(|| match self.plan.arrival {
                 ArrivalPlan::ClosedLoop {
                     concurrency: Some(concurrency),
                 } => Value::from(concurrency),
+                _ => Value::Null,
+            }),
+            RATE => set(name).unwrap_or_else(|| match self.plan.arrival {
+                ArrivalPlan::OpenLoop {
+                    rate: Some(rate), ..
+                } => Value::from(rate),
                 _ => Value::Null,
             }),
             INPUT_TOKENS | OUTPUT_TOKENS => {
@@ -243,11 +258,16 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether a text has one token per byte: a model brings its own tokenizer.
+    fn bytes(&self) -> bool {
+        self.model.is_made_of_parameters()
+    }
+
     fn longest(&mut self, axes: Lengths) -> Longest {
-        let plan = self.plan;
+        let (plan, bytes) = (self.plan, self.bytes());
         *self
             .longest
             .entry(axes)
-            .or_insert_with(|| plan.longest(axes))
+            .or_insert_with(|| plan.longest(axes, bytes))
     }
 }

@@ -5,6 +5,7 @@ use lem_protocol::Parameters;
 use serde_json::Value;
 
 use super::grid::Product;
+use super::model::ModelRequest;
 use super::prune::Facts;
 use super::workload::WorkloadPlan;
 use crate::catalogue::{Level, Predicate};
@@ -60,7 +61,7 @@ impl<'a> Part<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    pub fn new(product: &'a Product, plan: &WorkloadPlan) -> Self {
+    pub fn new(product: &'a Product, plan: &WorkloadPlan, model: &ModelRequest) -> Self {
         let catalogue = &product.catalogue;
         let mut slots: Vec<Slot<'a>> = Vec::new();
         for (name, parameter) in catalogue.parameters() {
@@ -103,7 +104,7 @@ impl<'a> Resolver<'a> {
                 .names()
                 .into_iter()
                 .filter(|name| place(name).is_none())
-                .map(|name| (name, Facts::new(product, plan).value(name, &[])))
+                .map(|name| (name, Facts::new(product, plan, model).value(name, &[])))
                 .collect(),
             slots: equivalence
                 .dead

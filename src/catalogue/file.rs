@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Equivalence, Level, Parameter, Rule};
+use super::{Entry, Equivalence, Parameter, Removed, Rule};
 use crate::units::Digest;
 
 /// The parameters of one backend at one pinned version.
@@ -18,20 +18,59 @@ pub struct Catalogue {
     pub(super) entry_point: String,
     pub(super) vocabulary: Vocabulary,
     pub(super) parameters: BTreeMap<String, Parameter>,
-    pub(super) extra: BTreeMap<String, Level>,
+    pub(super) extra: BTreeMap<String, Entry>,
     pub(super) rules: Vec<Rule>,
     pub(super) equivalences: Vec<Equivalence>,
+    pub(super) exclusions: BTreeMap<String, String>,
+    pub(super) removed: BTreeMap<String, Removed>,
 }
 
 /// How a backend turns text into token ids.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vocabulary {
-    /// The parameter that holds the vocabulary's size.
-    pub parameter: String,
+    /// The parameter that holds the vocabulary's size, where the backend makes its model up.
+    #[serde(default)]
+    parameter: Option<String>,
+    /// Whether the vocabulary is the model's own.
+    #[serde(default)]
+    model: bool,
     /// How text is tokenised, if it can be.
     #[serde(default)]
     pub tokenizer: Option<Tokenizer>,
+}
+
+/// Where the size of the vocabulary comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VocabularySource<'a> {
+    /// From a parameter: the backend makes its model up.
+    Parameter(&'a str),
+    /// From the model.
+    Model,
+}
+
+impl Vocabulary {
+    /// Where its size comes from.
+    #[must_use]
+    pub fn source(&self) -> VocabularySource<'_> {
+        match &self.parameter {
+            Some(name) => VocabularySource::Parameter(name),
+            None => VocabularySource::Model,
+        }
+    }
+
+    /// It has one source, and lemctl tokenises for no model.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match (&self.parameter, self.model) {
+            (Some(_), true) | (None, false) => {
+                Err("vocabulary has either `parameter` or `model: true`".to_owned())
+            }
+            (None, true) if self.tokenizer.is_some() => {
+                Err("vocabulary: a model brings its own tokenizer".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The tokenizers lemctl can apply itself.
@@ -43,8 +82,15 @@ pub enum Tokenizer {
 }
 
 /// Names of facts about a point that are no parameters: rules and `exclude` may read them.
-pub(crate) const FACTS: [&str; 10] = [
+pub(crate) const FACTS: [&str; 19] = [
     "backend",
+    "model.max_position_embeddings",
+    "model.num_attention_heads",
+    "model.num_experts",
+    "model.num_key_value_heads",
+    "model.quantization",
+    "model.vocab_size",
+    "model.weights",
     "workload.arrival",
     "workload.concurrency",
     "workload.input_tokens",
@@ -54,6 +100,8 @@ pub(crate) const FACTS: [&str; 10] = [
     "workload.max_total_tokens",
     "workload.max_token_id",
     "workload.min_requests",
+    "workload.rate",
+    "workload.source",
 ];
 
 impl Catalogue {
@@ -106,10 +154,22 @@ impl Catalogue {
         &self.parameters
     }
 
-    /// Further names that the backend takes through `extra`, unchecked in value.
+    /// Further parameters that the backend takes through `extra`, checked as far as its source says.
     #[must_use]
-    pub fn extra(&self) -> &BTreeMap<String, Level> {
+    pub fn extra(&self) -> &BTreeMap<String, Entry> {
         &self.extra
+    }
+
+    /// Parameters of the engine that no campaign may set, with the reason.
+    #[must_use]
+    pub fn exclusions(&self) -> &BTreeMap<String, String> {
+        &self.exclusions
+    }
+
+    /// Parameters that earlier versions had.
+    #[must_use]
+    pub fn removed(&self) -> &BTreeMap<String, Removed> {
+        &self.removed
     }
 
     /// What it refuses.

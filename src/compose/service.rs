@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
 /// One `compose/<backend>.yaml`, as far as lemctl reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComposeFile {
@@ -16,6 +18,33 @@ pub struct ComposeFile {
     pub fetch: Option<Service>,
     /// Named volumes by their key in the file.
     pub volumes: BTreeMap<String, NamedVolume>,
+}
+
+impl ComposeFile {
+    /// Makes relative host paths absolute, as Compose does: from the folder that the file lies in.
+    #[must_use]
+    pub fn anchored(mut self, folder: &Utf8Path) -> Self {
+        let services = std::iter::once(&mut self.worker).chain(&mut self.fetch);
+        for mount in services.flat_map(|service| &mut service.mounts) {
+            if let MountSource::Bind(path) = &mut mount.source {
+                *path = from(folder, path);
+            }
+        }
+        self
+    }
+}
+
+/// `path` from `folder`, without `.` and `..`: the Engine takes only what is plain.
+fn from(folder: &Utf8Path, path: &str) -> String {
+    let mut plain = Utf8PathBuf::new();
+    for part in folder.join(path).components() {
+        match part {
+            Utf8Component::CurDir => {}
+            Utf8Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain.into_string()
 }
 
 /// A service of a Compose file. A field that the file leaves out is `None` or empty, so that lemctl

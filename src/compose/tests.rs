@@ -223,7 +223,11 @@ fn every_wrong_value_is_told() {
         ("environment: {A: }", "`environment.A` has no value"),
         ("environment: [A]", "`environment.A` has no value"),
         ("volumes: [other:/x]", "no volume `other`"),
-        ("volumes: [./x:/x]", "`./x` is not absolute"),
+        ("volumes: [~/x:/x]", "`~/x` begins with none of"),
+        (
+            "volumes: [{type: bind, source: x, target: /x}]",
+            "`x` begins with none of",
+        ),
         ("volumes: [/x]", "is not `source:target`"),
         ("volumes: [/x:/y:z]", "is not `source:target`"),
         (
@@ -265,6 +269,25 @@ fn every_wrong_value_is_told() {
         );
         assert!(found.iter().all(|(at, ..)| *at == 4), "{line}: {found:?}");
     }
+}
+
+#[test]
+fn relative_host_paths_are_seen_from_the_files_folder() {
+    let anchored = |source: &str| {
+        let text = worker(&format!(
+            "volumes: [{{type: bind, source: {source}, target: /x}}]"
+        ));
+        let file = read(&text).unwrap_or_else(|report| panic!("{report}"));
+        let mounts = file.anchored("/project/compose".into()).worker.mounts;
+        match &mounts[0].source {
+            MountSource::Bind(path) => path.clone(),
+            MountSource::Volume(_) => panic!("a volume"),
+        }
+    };
+    assert_eq!(anchored("/srv/x"), "/srv/x");
+    assert_eq!(anchored("./x"), "/project/compose/x");
+    assert_eq!(anchored("../models"), "/project/models");
+    assert_eq!(anchored("../../../../x/./y"), "/x/y");
 }
 
 #[test]

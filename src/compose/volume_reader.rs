@@ -131,18 +131,20 @@ fn long(
     })
 }
 
+/// From `/`, or from the file's folder; Compose's `~` depends on who calls it.
 fn bind(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<MountSource> {
-    let absolute = absolute(path).map(MountSource::Bind);
-    if absolute.is_none() {
-        let problem = Problem::new(
-            node.place,
-            format!("the host path `{path}` is not absolute"),
-        );
-        reader
-            .problems
-            .push(problem.hint("write it from `/`, or as a variable of `.env`"));
+    let relative = path == "." || path == ".." || path.starts_with("./") || path.starts_with("../");
+    if relative || path.starts_with('/') {
+        return Some(MountSource::Bind(path.to_owned()));
     }
-    absolute
+    let problem = Problem::new(
+        node.place,
+        format!("the host path `{path}` begins with none of `/`, `./` and `../`"),
+    );
+    reader.problems.push(
+        problem.hint("write it from `/` or from the file's folder, or as a variable of `.env`"),
+    );
+    None
 }
 
 fn volume(

@@ -35,6 +35,9 @@ pub struct Overlay {
     /// UUIDs of the GPUs (or MIG slices): replaces which GPUs the service's reservation asks for.
     /// Empty leaves the reservation as it is.
     pub gpus: Vec<String>,
+    /// Device nodes of the service that its container does not get: those of GPUs that the campaign does
+    /// not name. Empty for a service that reserves GPUs.
+    pub without_devices: Vec<String>,
     /// Host folder mounted read-only at `/run/lem`. Its files `passwd` and `group` are also mounted
     /// read-only at `/etc/passwd` and `/etc/group`.
     pub control: Utf8PathBuf,

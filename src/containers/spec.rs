@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use miette::Diagnostic;
 
 use super::{Overlay, labels};
-use crate::compose::Service;
+use crate::compose::{MountSource, Service};
 use crate::diagnostics::{Exit, Fault};
 
 /// The variable that allows uid 0, by name.
@@ -100,6 +100,15 @@ fn misfit(service: &Service, overlay: &Overlay) -> Option<String> {
     if let Some(mount) = mounts.iter().find(|mount| !mount.source.is_absolute()) {
         return Some(format!("the host path {} is not absolute", mount.source));
     }
+    let relative = service.mounts.iter().find_map(|mount| match &mount.source {
+        MountSource::Bind(path) if !path.starts_with('/') => Some(path),
+        _ => None,
+    });
+    if let Some(path) = relative {
+        return Some(format!(
+            "the host path {path} of the service is not absolute"
+        ));
+    }
     let claimed = service
         .mounts
         .iter()
@@ -144,7 +153,7 @@ fn is_container_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::{GpuReservation, GpuSelection, MountSource, ServiceMount};
+    use crate::compose::{GpuReservation, GpuSelection, ServiceMount};
 
     fn service() -> Service {
         Service {
@@ -158,6 +167,7 @@ mod tests {
             name: "lem-x".into(),
             labels: Default::default(),
             gpus: vec![],
+            without_devices: vec![],
             control: "/c".into(),
             outbox: "/o".into(),
             model: None,
@@ -209,6 +219,13 @@ mod tests {
                 "{target}"
             );
         }
+        let mut claims = service();
+        claims.mounts = vec![ServiceMount {
+            source: MountSource::Bind("./x".into()),
+            target: "/x".into(),
+            read_only: true,
+        }];
+        assert!(message(&claims, &overlay()).contains("./x of the service is not absolute"));
         let mut claims = service();
         claims.tmpfs.insert("/run/lem".into(), String::new());
         assert!(message(&claims, &overlay()).contains("/run/lem is lemctl's"));

@@ -3,6 +3,8 @@
 //! Reads /proc, /sys and /etc, once a session. What names a person or a machine (host name, user,
 //! home) is never read; the machine id leaves only as a salted hash.
 
+mod gpu_nodes;
 mod host;
 
+pub use gpu_nodes::gpu_nodes;
 pub use host::Host;

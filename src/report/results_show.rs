@@ -82,11 +82,12 @@ const FIRST: [&str; 9] = [
     "leak_check",
     "environment_drift",
 ];
-const LAST: [&str; 11] = [
+const LAST: [&str; 12] = [
     "environment",
     "environment_hash",
     "config",
     "changed_parameters",
+    "effective",
     "backend_version",
     "packages",
     "weights",

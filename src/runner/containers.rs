@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::live::{self, Live};
 use super::session::{Identity, Runner, Running};
-use super::{agent, reconcile, session};
+use super::{agent, device_nodes, reconcile, session};
 use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
+use crate::environment::gpu_nodes;
 use crate::execution::{Blame, Cause, Event};
 
 /// How long PID 1 may take to end what it runs when the container is stopped.
@@ -103,15 +104,19 @@ impl<E: ContainerEngine> Runner<E> {
         let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
         let live = Live::make(&folders, backend, uid, gid).map_err(disk)?;
         self.lease.hold(&live.control).map_err(disk)?;
+        let service = &self.setting.services[backend];
+        let named = &self.opened.planned.campaign.gpus;
+        let without_devices = device_nodes::left_out(service, named, &gpu_nodes())?;
         // A service without a reservation lists device nodes, or stands in for a GPU: nothing is asked for it.
-        let gpus = match self.setting.services[backend].gpus {
-            Some(_) => self.opened.planned.campaign.gpus.clone(),
+        let gpus = match service.gpus {
+            Some(_) => named.clone(),
             None => Vec::new(),
         };
         let overlay = Overlay {
             name: format!("lem-{}-{backend}", folders.id),
             labels: self.labels(backend),
             gpus,
+            without_devices,
             control: live.control.clone(),
             outbox: live.outbox.clone(),
             model: None,

@@ -4,10 +4,13 @@
 //! and `worker`. It knows the container engine only as a trait and never prints.
 
 mod agent;
+mod assess;
 mod attempt;
+pub mod audit;
 mod changes;
 pub mod characterise;
 mod containers;
+mod device_nodes;
 mod engines;
 mod error;
 mod gap;
@@ -29,6 +32,7 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod worker_codes;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;

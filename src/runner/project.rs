@@ -2,7 +2,7 @@
 //!
 //! Knows where they lie and who invokes lemctl; what they mean is `compose`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
@@ -12,6 +12,9 @@ use crate::containers::ALLOW_ROOT;
 use crate::diagnostics::{Exit, Fault};
 use crate::document;
 use crate::store::{StoreError, read_bounded};
+
+/// The setting that chooses a variant of the backends' Compose files.
+const VARIANT: &str = "LEM_COMPOSE_VARIANT";
 
 /// A project root, and who works in it.
 #[derive(Debug, Clone)]
@@ -37,6 +40,17 @@ pub enum ProjectError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Compose(#[from] ComposeReport),
+    /// The variant that the settings ask for is nobody's.
+    #[error(
+        "LEM_COMPOSE_VARIANT is `{variant}`, but compose/variants holds no file `<backend>.{variant}.yaml`"
+    )]
+    #[diagnostic(code(project::unknown_variant), help("{fix}"))]
+    UnknownVariant {
+        /// The name that was asked for.
+        variant: String,
+        /// The names there are.
+        fix: String,
+    },
     /// There is no Compose file for that backend.
     #[error("there is no backend `{backend}`: {path} does not exist")]
     #[diagnostic(code(project::unknown_backend), help("{fix}"))]
@@ -54,7 +68,9 @@ impl Fault for ProjectError {
     fn exit(&self) -> Exit {
         match self {
             Self::UnknownBackend { .. } => Exit::Usage,
-            Self::Store(_) | Self::Compose(_) => Exit::EnvironmentNotReady,
+            Self::Store(_) | Self::Compose(_) | Self::UnknownVariant { .. } => {
+                Exit::EnvironmentNotReady
+            }
         }
     }
 }
@@ -77,17 +93,7 @@ impl Project {
     /// # Errors
     /// If the folder cannot be read.
     pub fn backends(&self) -> Result<Vec<String>, StoreError> {
-        let folder = self.root.join("compose");
-        let entries = folder
-            .read_dir_utf8()
-            .map_err(StoreError::at("read", &folder))?;
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(StoreError::at("read", &folder))?;
-            names.extend(entry.file_name().strip_suffix(".yaml").map(str::to_owned));
-        }
-        names.sort();
-        Ok(names)
+        yaml_stems(&self.root.join("compose"))
     }
 
     /// The Compose file of a backend, its variables replaced.
@@ -95,8 +101,7 @@ impl Project {
     /// # Errors
     /// If there is none, or it or `.env` cannot be read or used.
     pub fn compose(&self, backend: &str) -> Result<ComposeFile, ProjectError> {
-        let file = format!("compose/{backend}.yaml");
-        let path = self.root.join(&file);
+        let path = self.root.join(format!("compose/{backend}.yaml"));
         let known = self.backends()?;
         if !known.iter().any(|name| name == backend) {
             let fix = format!("backends here: {}", known.join(", "));
@@ -106,12 +111,41 @@ impl Project {
                 fix,
             });
         }
+        let variables = self.settings()?;
+        let variant = variables.get(VARIANT).map_or("", String::as_str);
+        let file = self.file_of(backend, variant)?;
+        let path = self.root.join(&file);
         let text = read_text(&path, document::MAX_BYTES)?;
-        Ok(compose::parse(
-            &file,
-            &text,
-            &self.variables(&self.env_file()?.unwrap_or_default()),
-        )?)
+        let parsed = compose::parse(file.as_str(), &text, &variables)?;
+        Ok(parsed.anchored(path.parent().unwrap_or(&self.root)))
+    }
+
+    /// The backend's own file, or its variant: a backend that has none of that name needs none.
+    fn file_of(&self, backend: &str, variant: &str) -> Result<Utf8PathBuf, ProjectError> {
+        let plain = Utf8PathBuf::from(format!("compose/{backend}.yaml"));
+        if variant.is_empty() {
+            return Ok(plain);
+        }
+        let folder = Utf8Path::new("compose/variants");
+        let there = yaml_stems(&self.root.join(folder))?;
+        if there
+            .iter()
+            .any(|stem| *stem == format!("{backend}.{variant}"))
+        {
+            return Ok(folder.join(format!("{backend}.{variant}.yaml")));
+        }
+        let variants: BTreeSet<&str> = there
+            .iter()
+            .filter_map(|stem| Some(stem.split_once('.')?.1))
+            .collect();
+        if variants.contains(variant) {
+            return Ok(plain);
+        }
+        let known: Vec<&str> = variants.into_iter().collect();
+        Err(ProjectError::UnknownVariant {
+            variant: variant.to_owned(),
+            fix: format!("variants here: {} (none: leave it empty)", known.join(", ")),
+        })
     }
 
     /// Whether uid 0 may be a container's user: allowed by name in `.env` or the environment.
@@ -120,9 +154,31 @@ impl Project {
         self.variables(env_file).get(ALLOW_ROOT).map(String::as_str) == Some("1")
     }
 
+    /// What the settings say, by name: `.env`, and over it the environment.
+    ///
+    /// # Errors
+    /// As [`Project::env_file`].
+    pub fn settings(&self) -> Result<BTreeMap<String, String>, ProjectError> {
+        Ok(self.variables(&self.env_file()?.unwrap_or_default()))
+    }
+
     fn variables(&self, env_file: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         compose::variables(env_file, self.environment.clone(), self.uid, self.gid)
     }
+}
+
+/// Names of the YAML files in a folder, without their ending, in order.
+fn yaml_stems(folder: &Utf8Path) -> Result<Vec<String>, StoreError> {
+    let entries = folder
+        .read_dir_utf8()
+        .map_err(StoreError::at("read", folder))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(StoreError::at("read", folder))?;
+        names.extend(entry.file_name().strip_suffix(".yaml").map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// A file of at most `limit` bytes, as text.
@@ -177,6 +233,38 @@ mod tests {
             project.compose("reference"),
             Err(ProjectError::Compose(_))
         ));
+    }
+
+    #[test]
+    fn a_variant_is_chosen_by_the_settings_and_must_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = project(&folder);
+        let file = |variant: &str| {
+            std::fs::write(
+                project.root.join(".env"),
+                format!("LEM_COMPOSE_VARIANT={variant}\n"),
+            )
+            .unwrap();
+            project.compose("reference").map(|file| file.file)
+        };
+        let variants = project.root.join("compose/variants");
+        std::fs::create_dir(&variants).unwrap();
+        let text = "services: {worker: {image: v}}";
+        std::fs::write(variants.join("reference.nodes.yaml"), text).unwrap();
+        std::fs::write(variants.join("other.odd.yaml"), text).unwrap();
+        assert_eq!(file("").unwrap(), "compose/reference.yaml");
+        assert_eq!(
+            file("nodes").unwrap(),
+            "compose/variants/reference.nodes.yaml"
+        );
+        assert_eq!(
+            file("odd").unwrap(),
+            "compose/reference.yaml",
+            "another backend's"
+        );
+        let error = file("node").unwrap_err();
+        assert_eq!(error.exit(), Exit::EnvironmentNotReady);
+        assert!(error.help().unwrap().to_string().contains("nodes, odd"));
     }
 
     #[test]

@@ -134,6 +134,7 @@ impl<E: ContainerEngine> Runner<E> {
             experiment: experiment.id.clone(),
             experiment_hash: experiment.hash,
             config: experiment.canonical(),
+            effective: record.effective,
             changed_parameters,
             backend_version: record.backend_version,
             packages: loaded

@@ -189,6 +189,12 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "baseline: required",
         Experiments,
     );
+    entry(
+        "strict_versions",
+        "strict_versions: false",
+        "strict_versions: true",
+        CampaignHash,
+    );
     entry("gpus", "gpus: [GPU-0a]", "gpus: [GPU-0b]", CampaignHash);
     entries
 }

@@ -77,6 +77,7 @@ impl<E: ContainerEngine> Bench<E> {
                 executable: true,
             }],
             labels: BTreeMap::from([(TEST_LABEL.to_owned(), "image".to_owned())]),
+            arguments: Default::default(),
         }
     }
 
@@ -103,6 +104,7 @@ impl<E: ContainerEngine> Bench<E> {
                 ("org.lemctl.test.name".to_owned(), name.to_owned()),
             ]),
             gpus: Vec::new(),
+            without_devices: Vec::new(),
             control: self.folder().join("control"),
             outbox: self.folder().join("outbox"),
             model: None,

@@ -3,16 +3,19 @@
 mod exclude;
 mod fit;
 mod grid;
+mod model;
 mod names;
 mod policy;
+mod quality;
+mod versions;
 mod workload;
+mod workload_fit;
 
-use lem_protocol::Model;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::policy::{ExecutionPolicy, WarmupPolicy};
-use super::spec::{ModelSpec, WorkloadSpec};
+use super::workload::WorkloadSpec;
 use super::{Campaign, CampaignReport, PromptSource};
 use crate::catalogue::Catalogues;
 use crate::diagnostics::{Place, Problem};
@@ -66,15 +69,19 @@ impl Loader<'_> {
         let gpus: Vec<String> = section(&sections, "gpus").unwrap_or_default();
         self.gpu_names();
         self.policies_fit(&sections);
+        let quality = self.quality(&sections, model.as_ref());
         self.strict_fits(&gpus, &sections);
         let workload: Option<WorkloadSpec> = section(&sections, "workload");
         let plan = workload.and_then(|spec| self.plan(&spec));
         let mut reader = GridReader::new(self.root, catalogues, &mut self.problems);
         let grid = reader.grid();
+        if let Some(model) = &model {
+            self.model_fits(model, plan.as_ref(), &grid);
+        }
         self.gpus_fit(&gpus, &grid);
         self.bounds(&grid);
-        if let Some(plan) = &plan {
-            self.workload_fits(plan, &grid);
+        if let (Some(plan), Some(model)) = (&plan, &model) {
+            self.workload_fits(plan, model, &grid);
         }
         if !self.problems.is_empty() {
             return None;
@@ -89,11 +96,14 @@ impl Loader<'_> {
             energy: section(&sections, "energy").unwrap_or_default(),
             leaks: section(&sections, "leaks").unwrap_or_default(),
             rules: section(&sections, "rules").unwrap_or_default(),
+            quality: quality?,
+            strict_versions: section(&sections, "strict_versions").unwrap_or_default(),
             gpus,
             grid,
             plan: plan?,
         };
         self.points_fit(&campaign);
+        self.reference_fits(&campaign);
         Some(campaign)
     }
 
@@ -138,23 +148,6 @@ impl Loader<'_> {
         self.problems
             .push(Problem::new(place, format!("`{name}` cannot name a campaign")).hint(hint));
         None
-    }
-
-    fn model(&mut self, sections: &Json) -> Option<Model> {
-        for kind in ["hub", "path"] {
-            if self.root.find(&["model", kind]).is_some() {
-                let place = self.place(&["model", kind]);
-                // Said better than the schema can.
-                self.problems.retain(|problem| problem.place != place);
-                let message = format!(
-                    "a model from `{kind}` needs a backend that loads weights; none is in this version of lemctl"
-                );
-                self.problems
-                    .push(Problem::new(place, message).hint("use `model: {random: {seed: 0}}`"));
-            }
-        }
-        section(sections, "model")
-            .map(|ModelSpec::Random { seed }| Model::Random { seed, config: None })
     }
 
     fn gpu_names(&mut self) {

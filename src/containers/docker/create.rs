@@ -59,15 +59,24 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         ),
         pids_limit: service.pids_limit,
         memory: service.mem_limit.map(signed),
-        devices: listed(service.devices.iter().map(|device| DeviceMapping {
-            path_on_host: Some(device.host.clone()),
-            path_in_container: Some(device.container.clone()),
-            cgroup_permissions: Some(device.permissions.clone()),
-        })),
+        devices: listed(devices(spec)),
         device_requests: listed(device_request(service, &spec.overlay().gpus)),
         init: service.init,
         ..HostConfig::default()
     }
+}
+
+/// The service's device nodes, less those that the overlay leaves out.
+fn devices(spec: &ContainerSpec) -> impl Iterator<Item = DeviceMapping> {
+    let without = &spec.overlay().without_devices;
+    let given = spec.service().devices.iter();
+    given
+        .filter(|device| !without.contains(&device.host))
+        .map(|device| DeviceMapping {
+            path_on_host: Some(device.host.clone()),
+            path_in_container: Some(device.container.clone()),
+            cgroup_permissions: Some(device.permissions.clone()),
+        })
 }
 
 /// Binds as mounts, never as `binds`: a bind of a missing path would create it, owned by root.
