@@ -6,12 +6,15 @@ import faulthandler
 import os
 import sys
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import BinaryIO
 
 # How much of stderr is remembered.
 TAIL_BYTES = 256 * 1024
+# How long last words may take from a pipe to where they are remembered.
+SETTLE_SECONDS = 0.2
 
 
 class Said:
@@ -33,7 +36,8 @@ class Said:
             self._bytes = 0
 
     def tail(self) -> str:
-        """The end of what was said since."""
+        """The end of what was said since. What a process said just before it ended is on its way through the pipe."""
+        time.sleep(SETTLE_SECONDS)
         with self._lock:
             return b"".join(self._pieces).decode("utf-8", "replace")
 
