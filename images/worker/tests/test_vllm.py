@@ -136,6 +136,18 @@ def test_a_core_that_dies_ends_the_worker(vllm: Worker) -> None:
     assert vllm.wait() == 1
 
 
+def test_an_engine_that_starts_is_not_waited_for(vllm: Worker) -> None:
+    vllm.send("load", parameters={"seed": 14}, model=DUMMY, gpus=[])
+    vllm.until("mark")
+    vllm.send("ping")
+    assert vllm.end()["outcome"]["of"] == "ping"
+    vllm.send("cancel")
+    assert vllm.end()["code"] == "cancelled"
+    vllm.send("shutdown")
+    assert vllm.end()["outcome"]["of"] == "shutdown"
+    assert vllm.wait() == 0
+
+
 def test_a_cancelled_window_leaves_the_engine_fit(vllm: Worker) -> None:
     load(vllm)
     prompts = [{"input_ids": [1], "output_tokens": 50}]

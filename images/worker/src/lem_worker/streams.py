@@ -43,6 +43,7 @@ class Said:
 
     def finish(self) -> None:
         """Waits a little for what is under way: a child that lives on keeps the pipe open."""
+        sys.stdout.flush()
         sys.stderr.flush()
         os.dup2(self._sink, 1)
         os.dup2(self._sink, 2)
