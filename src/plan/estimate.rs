@@ -34,7 +34,8 @@ impl Estimate {
         };
         let has_baseline = campaign.baseline != BaselinePolicy::Off && !campaign.gpus.is_empty();
         let energy = &campaign.energy;
-        let around = 2.0 * (energy.baseline_seconds + energy.settle_seconds) + energy.rewarm_seconds;
+        let around =
+            2.0 * (energy.baseline_seconds + energy.settle_seconds) + energy.rewarm_seconds;
         for (index, run) in plan.runs.iter().enumerate() {
             estimate.measuring_seconds += plan.experiment_of(index).workload.least_seconds();
             estimate.gap_seconds += run.gap_seconds;

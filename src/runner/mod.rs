@@ -32,6 +32,7 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod window_notes;
 mod worker_codes;
 
 pub use changes::{Changes, drift};
