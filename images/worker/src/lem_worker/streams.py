@@ -3,6 +3,7 @@ the end of what they said on stderr, where an engine's processes leave their las
 
 import contextlib
 import faulthandler
+import io
 import os
 import sys
 import threading
@@ -86,4 +87,7 @@ def claim() -> Streams:
     os.dup2(into, 1)
     os.dup2(into, 2)
     os.close(into)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # It is a log now, and what a log says must be there when the process ends.
+        sys.stdout.reconfigure(line_buffering=True)
     return Streams(os.fdopen(source, "rb"), os.fdopen(sink, "wb", buffering=0), Said(out, log))
