@@ -112,5 +112,5 @@ def test_grouped_heads_count_like_repeated_ones() -> None:
     query, grouped = torch.randn(2, 8, 16, 64), torch.randn(2, 2, 16, 64)
     repeated = grouped.repeat_interleave(4, 1)
     with FlopCounterMode(display=False) as counter:
-        torch.nn.functional.scaled_dot_product_attention(query, repeated, repeated)
+        _ = (query @ repeated.transpose(2, 3)) @ repeated
     assert attention_flops(query.shape, grouped.shape, grouped.shape) == counter.get_total_flops()
