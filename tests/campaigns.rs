@@ -139,7 +139,8 @@ fn sizes(campaign: &Campaign) -> BTreeMap<String, (usize, usize)> {
 
 #[test]
 fn examples_for_gpus_have_the_experiments_that_their_comments_promise() {
-    let expected: [(&str, &[(&str, usize, usize)]); 8] = [
+    type Backends = &'static [(&'static str, usize, usize)];
+    let expected: [(&str, Backends); 8] = [
         ("quick", &[("pytorch", 1, 1), ("vllm", 1, 1)]),
         (
             "backend-comparison",
