@@ -3,7 +3,7 @@
     python tests/record_shapes.py vllm UNPACKED_WHEEL > tests/recorded/vllm-0.26.0.json
 
 Fields of classes with their order, parameters of functions, members of enums: names only, so that a stand-in under
-`tests/stubs` can refuse what the real thing would refuse.
+`tests/stubs` can refuse what the real thing would refuse. TensorRT-LLM's are transcribed: its wheel is not published.
 """
 
 import ast
@@ -37,21 +37,6 @@ VLLM = {
     "vllm/config/observability.py": ["ObservabilityConfig"],
     "vllm/config/lora.py": ["LoRAConfig"],
     "vllm/config/speculative.py": ["SpeculativeConfig"],
-}
-TENSORRT = {
-    "tensorrt_llm/llmapi/llm.py": ["BaseLLM", "_TorchLLM", "LLM"],
-    "tensorrt_llm/llmapi/llm_args.py": [
-        "BaseLlmArgs",
-        "TorchLlmArgs",
-        "KvCacheConfig",
-        "CudaGraphConfig",
-        "MoeConfig",
-        "SchedulerConfig",
-        "TorchCompileConfig",
-    ],
-    "tensorrt_llm/sampling_params.py": ["SamplingParams"],
-    "tensorrt_llm/executor/result.py": ["GenerationResultBase", "GenerationResult", "CompletionOutput", "Logprob"],
-    "tensorrt_llm/executor/utils.py": ["RequestError"],
 }
 
 
@@ -91,6 +76,6 @@ def record(root: Path, wanted: dict[str, list[str]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    which = {"vllm": VLLM, "tensorrt": TENSORRT}[sys.argv[1]]
+    which = {"vllm": VLLM}[sys.argv[1]]
     json.dump(record(Path(sys.argv[2]), which), sys.stdout, indent=1, sort_keys=True)
     sys.stdout.write("\n")
