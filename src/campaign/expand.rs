@@ -7,12 +7,12 @@ use lem_protocol::{Model, Parameters};
 use serde_json::Value;
 
 use super::Campaign;
-use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product};
+use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product, RATE};
 use super::identity::{self, Frame};
 use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
 use super::prune::{Facts, Pruned};
 use super::resolve::{Resolved, Resolver};
-use super::workload::{Lengths, Made, Vocabulary, Workload, Workloads};
+use super::workload::{Lengths, Made, Pace, Vocabulary, Workload, Workloads};
 use crate::catalogue::{Catalogue, Level, VocabularySource};
 use crate::units::Digest;
 
@@ -50,6 +50,12 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The catalogue that its parameters were held against.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// What is hashed: what was asked, in a form without choices of spelling.
     #[must_use]
     pub fn canonical(&self) -> Value {
@@ -201,7 +207,12 @@ impl Campaign {
             }
             VocabularySource::Model => Vocabulary::of_model(&self.model, &self.plan),
         };
-        workloads.at(lengths, vocabulary, set(CONCURRENCY))
+        let rate = settings.iter().find_map(|setting| setting.get(RATE));
+        let pace = Pace {
+            concurrency: set(CONCURRENCY),
+            rate: rate.and_then(Value::as_f64),
+        };
+        workloads.at(lengths, vocabulary, pace)
     }
 
     /// All of an experiment but its hashes; the id is its readable part.

@@ -16,7 +16,8 @@ pub const MAX_RAW_POINTS: u64 = 10_000_000;
 pub(super) const INPUT_TOKENS: &str = "workload.input_tokens";
 pub(super) const OUTPUT_TOKENS: &str = "workload.output_tokens";
 pub(super) const CONCURRENCY: &str = "workload.concurrency";
-pub(super) const WORKLOAD_AXES: [&str; 3] = [INPUT_TOKENS, OUTPUT_TOKENS, CONCURRENCY];
+pub(super) const RATE: &str = "workload.rate";
+pub(super) const WORKLOAD_AXES: [&str; 4] = [INPUT_TOKENS, OUTPUT_TOKENS, CONCURRENCY, RATE];
 
 /// What a campaign asks for, before it is expanded.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::grid::{CONCURRENCY, Grid, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product};
+use super::grid::{CONCURRENCY, Grid, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product, RATE};
 use super::model::ModelRequest;
-use super::workload::{ArrivalPlan, Lengths, Longest, Source, WorkloadPlan};
+use super::workload::{ArrivalPlan, Lengths, Longest, WorkloadPlan};
 use crate::catalogue::Predicate;
 
 /// A raw point that is left out, and the first rule that says so. Compact: there may be millions.
@@ -208,17 +208,22 @@ impl<'a> Facts<'a> {
             "workload.arrival" => Value::from(match self.plan.arrival {
                 ArrivalPlan::Batch => "batch",
                 ArrivalPlan::ClosedLoop { .. } => "closed_loop",
+                ArrivalPlan::OpenLoop { .. } | ArrivalPlan::Trace { .. } => "open_loop",
             }),
-            "workload.source" => Value::from(match self.plan.source {
-                Source::Synthetic { .. } => "synthetic",
-                Source::Lines { .. } => "jsonl",
+            "workload.source" => Value::from(if self.plan.is_synthetic() {
+                "synthetic"
+            } else {
+                "jsonl"
             }),
             model if model.starts_with("model.") => self.model.fact(model),
             "workload.min_requests" => Value::from(self.plan.measure.min_requests),
-            "workload.max_token_id" => self.plan.max_token_id().map_or(Value::Null, Value::from),
+            "workload.max_token_id" => self
+                .plan
+                .max_token_id(self.bytes())
+                .map_or(Value::Null, Value::from),
             "workload.max_input_tokens" => {
                 let axes = axes();
-                Value::from(self.longest(axes).input)
+                self.longest(axes).input.map_or(Value::Null, Value::from)
             }
             "workload.max_output_tokens" => {
                 let axes = axes();
@@ -226,12 +231,18 @@ impl<'a> Facts<'a> {
             }
             "workload.max_total_tokens" => {
                 let axes = axes();
-                Value::from(self.longest(axes).total)
+                self.longest(axes).total.map_or(Value::Null, Value::from)
             }
             CONCURRENCY => set(name).unwrap_or_else(|| match self.plan.arrival {
                 ArrivalPlan::ClosedLoop {
                     concurrency: Some(concurrency),
                 } => Value::from(concurrency),
+                _ => Value::Null,
+            }),
+            RATE => set(name).unwrap_or_else(|| match self.plan.arrival {
+                ArrivalPlan::OpenLoop {
+                    rate: Some(rate), ..
+                } => Value::from(rate),
                 _ => Value::Null,
             }),
             INPUT_TOKENS | OUTPUT_TOKENS => {
@@ -247,11 +258,16 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether a text has one token per byte: a model brings its own tokenizer.
+    fn bytes(&self) -> bool {
+        self.model.is_made_of_parameters()
+    }
+
     fn longest(&mut self, axes: Lengths) -> Longest {
-        let plan = self.plan;
+        let (plan, bytes) = (self.plan, self.bytes());
         *self
             .longest
             .entry(axes)
-            .or_insert_with(|| plan.longest(axes))
+            .or_insert_with(|| plan.longest(axes, bytes))
     }
 }

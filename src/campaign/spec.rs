@@ -7,17 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use lem_protocol::MeasureFor;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::length::LengthSpec;
 use super::model::ModelSpec;
 use super::policy::{
     BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, QualityPolicy, WarmupPolicy,
 };
-use crate::energy::VerdictRules;
+use super::workload::WorkloadSpec;
+use crate::energy::{Slo, VerdictRules};
 
 /// A measurement campaign of lemctl.
 #[derive(JsonSchema)]
@@ -36,6 +34,9 @@ pub(super) struct CampaignFile {
     /// Single experiments besides the grid.
     #[schemars(default, length(min = 1))]
     experiments: Option<Vec<ExperimentSpec>>,
+    /// Versions of backends that are not the pinned ones: `{vllm: 0.32.0}`. Each needs its catalogue.
+    #[schemars(default)]
+    versions: Option<BTreeMap<String, VersionText>>,
     /// How runs are ordered and paced.
     #[schemars(default)]
     execution: ExecutionPolicy,
@@ -60,6 +61,9 @@ pub(super) struct CampaignFile {
     /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
     #[schemars(default)]
     strict_versions: bool,
+    /// Latencies that a service has to keep: gives goodput.
+    #[schemars(default)]
+    slo: Option<Slo>,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,
@@ -70,118 +74,15 @@ pub(super) const NAME: &str = "^[a-z0-9][a-z0-9._-]*$";
 /// What the UUID of a GPU looks like.
 const GPU: &str = "^(GPU|MIG)-[0-9a-f-]+$";
 
+/// Version of an engine's package, as its catalogue says it.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("minLength" = 1, "maxLength" = 80))]
+struct VersionText(String);
+
 /// UUID of a GPU, as `nvidia-smi -L` prints it.
 #[derive(JsonSchema)]
 #[schemars(transparent, extend("pattern" = GPU, "maxLength" = 80))]
 struct GpuUuid(String);
-
-/// What the model works on: `synthetic` or `jsonl`, how it arrives and for how long.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WorkloadSpec {
-    /// Random token ids, drawn by a seed.
-    #[serde(default)]
-    pub synthetic: Option<SyntheticSpec>,
-    /// Prompts from a file, sampled by a seed.
-    #[serde(default)]
-    pub jsonl: Option<JsonlSpec>,
-    /// How requests arrive.
-    #[serde(default)]
-    pub arrival: ArrivalSpec,
-    /// How long a window is measured: it ends where both hold.
-    #[serde(default)]
-    pub measure: MeasureSpec,
-}
-
-/// Random token ids.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SyntheticSpec {
-    /// Tokens of each prompt.
-    #[serde(default)]
-    pub input_tokens: Option<LengthSpec>,
-    /// Tokens to generate for each prompt, exactly.
-    #[serde(default)]
-    pub output_tokens: Option<LengthSpec>,
-    /// Seed of lengths and ids.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
-    pub seed: u64,
-    /// Prompts in the pool; requests beyond it start again at the first.
-    #[serde(default = "pool")]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub prompts: u32,
-}
-
-fn pool() -> u32 {
-    64
-}
-
-/// Prompts from a file of JSON lines: `{"token_ids": [..]}` or `{"text": ".."}`, each with an optional `output_tokens`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct JsonlSpec {
-    /// Path of the file, relative to the campaign file.
-    #[schemars(length(min = 1, max = 4096))]
-    pub file: String,
-    /// Seed of the sample.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
-    pub seed: u64,
-    /// Prompts to sample, without repetition; all of them by default.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub prompts: Option<u32>,
-    /// Tokens to generate for each prompt whose line does not say.
-    #[serde(default)]
-    pub output_tokens: Option<LengthSpec>,
-}
-
-/// How requests arrive.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ArrivalSpec {
-    /// Whole batches of the backend's `batch_size`, one after the other.
-    #[default]
-    Batch,
-    /// A fixed number of requests in flight.
-    ClosedLoop {
-        /// Requests in flight.
-        #[serde(default)]
-        #[schemars(range(min = 1, max = 65536))]
-        concurrency: Option<u32>,
-    },
-}
-
-/// How long a window is measured.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct MeasureSpec {
-    /// Seconds of work at least.
-    #[schemars(range(min = 0, max = 86400))]
-    pub min_seconds: f64,
-    /// Finished requests at least.
-    #[schemars(range(min = 1, max = 10_000_000))]
-    pub min_requests: u32,
-}
-
-impl Default for MeasureSpec {
-    fn default() -> Self {
-        Self {
-            min_seconds: 10.0,
-            min_requests: 32,
-        }
-    }
-}
-
-impl From<MeasureSpec> for MeasureFor {
-    fn from(spec: MeasureSpec) -> Self {
-        Self {
-            min_seconds: spec.min_seconds,
-            min_requests: spec.min_requests,
-        }
-    }
-}
 
 /// Axes that expand into grid points: for each backend the product of its axes.
 #[derive(JsonSchema)]

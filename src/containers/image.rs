@@ -24,6 +24,12 @@ pub struct ImageIdentity {
     pub size_bytes: u64,
     /// Operating system and architecture, for example `linux/amd64`.
     pub platform: String,
+    /// What it runs unless told otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entrypoint: Vec<String>,
+    /// Whom it runs as unless told otherwise; none is root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -40,6 +46,18 @@ pub struct ImageBuild {
     pub files: Vec<BuildFile>,
     /// Labels of the image, on top of those in the Dockerfile.
     pub labels: BTreeMap<String, String>,
+    /// Values of the Dockerfile's ARGs.
+    pub arguments: BuildArguments,
+}
+
+/// Build arguments by name. Values may hold passwords (an index, a proxy): they are not shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct BuildArguments(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for BuildArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// One file of a build context.

@@ -19,6 +19,6 @@ pub use engine::{
 pub use error::EngineError;
 pub use exec::{ExecOutput, ExecSession, ExecStatus};
 pub use identity::{USER_NAME, group_text, passwd_text};
-pub use image::{BuildFile, ImageBuild, ImageIdentity};
+pub use image::{BuildArguments, BuildFile, ImageBuild, ImageIdentity};
 pub use overlay::{Overlay, OverlayMount, labels};
 pub use spec::{ALLOW_ROOT, ContainerSpec, SpecError};

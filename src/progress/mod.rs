@@ -5,6 +5,7 @@
 //! Shows; never decides, never reads files.
 
 mod bars;
+mod building;
 mod json;
 mod plain;
 mod words;
@@ -14,6 +15,7 @@ use std::io::IsTerminal;
 use crate::execution::EventSink;
 
 pub use bars::Bars;
+pub use building::Building;
 pub use json::JsonLines;
 pub use plain::PlainLines;
 

@@ -5,6 +5,8 @@
 mod best;
 mod experiments;
 mod figures;
+mod params;
+mod params_differences;
 mod plan;
 mod results;
 mod results_show;
@@ -16,6 +18,8 @@ mod tree;
 
 pub use best::{Best, Candidate};
 pub use experiments::{ExperimentLine, experiment_lines};
+pub use params::{list_text, list_view, show_text, show_view};
+pub use params_differences::{BrokenCampaign, differences_text};
 pub use plan::{PlanView, plan_text, plan_view};
 pub use results::{ResultLine, ResultsView, results_text};
 pub use results_show::{ExperimentView, experiment_text, run_text};

@@ -78,8 +78,10 @@ const SIMULATED: &str = "  SIMULATED GPU: made to try lemctl out; never compare 
 
 /// Order of a result's parts. What is not named here comes after what was measured, before what it was
 /// made with.
-const FIRST: [&str; 9] = [
+const FIRST: [&str; 11] = [
     "figures",
+    "slo",
+    "flops",
     "energy",
     "split",
     "baseline",

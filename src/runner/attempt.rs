@@ -198,8 +198,10 @@ impl<E: ContainerEngine> Runner<E> {
             return Ok(None);
         };
         let campaign = &self.opened.planned.campaign;
-        let measure = self.opened.planned.plan.experiment_of(run).workload.measure;
+        let workload = &self.opened.planned.plan.experiment_of(run).workload;
         let reading = campaign.energy.reading_seconds;
-        power.sample(reading.seconds(measure.min_seconds)).map(Some)
+        power
+            .sample(reading.seconds(workload.least_seconds()))
+            .map(Some)
     }
 }

@@ -111,7 +111,7 @@ impl Project {
                 fix,
             });
         }
-        let variables = self.variables(&self.env_file()?.unwrap_or_default());
+        let variables = self.settings()?;
         let variant = variables.get(VARIANT).map_or("", String::as_str);
         let file = self.file_of(backend, variant)?;
         let path = self.root.join(&file);
@@ -152,6 +152,14 @@ impl Project {
     #[must_use]
     pub fn root_is_allowed(&self, env_file: &BTreeMap<String, String>) -> bool {
         self.variables(env_file).get(ALLOW_ROOT).map(String::as_str) == Some("1")
+    }
+
+    /// What the settings say, by name: `.env`, and over it the environment.
+    ///
+    /// # Errors
+    /// As [`Project::env_file`].
+    pub fn settings(&self) -> Result<BTreeMap<String, String>, ProjectError> {
+        Ok(self.variables(&self.env_file()?.unwrap_or_default()))
     }
 
     fn variables(&self, env_file: &BTreeMap<String, String>) -> BTreeMap<String, String> {

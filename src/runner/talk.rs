@@ -47,7 +47,8 @@ impl<E: ContainerEngine> Runner<E> {
             .execution
             .timeouts
             .measure_seconds;
-        let limit = seconds(workload.measure.min_seconds + extra);
+        let drain = f64::from(workload.drain_seconds());
+        let limit = seconds(workload.least_seconds() + drain + extra);
         let digest = work.workload.clone();
         let request = Request::Measure(Measure {
             work,
@@ -91,6 +92,9 @@ impl<E: ContainerEngine> Runner<E> {
             requested: &requested,
             workload: &digest,
             lengths: &workload.content.lengths,
+            arrivals_ns: &workload.content.arrivals_ns,
+            chat_template: workload.content.chat_template.as_deref(),
+            weights: self.opened.planned.campaign.model.weights(),
             arrival: workload.arrival,
             measure: workload.measure,
             go_ns,

@@ -238,6 +238,14 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "strict_versions: true",
         CampaignHash,
     );
+    for (key, first, second) in [
+        ("slo", "ttft_p99_ms: 200", "itl_p99_ms: 200"),
+        ("slo.ttft_p99_ms", "ttft_p99_ms: 200", "ttft_p99_ms: 300"),
+        ("slo.itl_p99_ms", "itl_p99_ms: 20", "itl_p99_ms: 30"),
+    ] {
+        let slo = |keys: &str| format!("slo: {{{keys}}}");
+        entry(key, &slo(first), &slo(second), CampaignHash);
+    }
     entry("gpus", "gpus: [GPU-0a]", "gpus: [GPU-0b]", CampaignHash);
     entries
 }

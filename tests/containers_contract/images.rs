@@ -68,6 +68,7 @@ pub async fn a_failed_build_names_its_step<E: ContainerEngine>(bench: &Bench<E>)
             executable: false,
         }],
         labels: Default::default(),
+        arguments: Default::default(),
     };
     let failed = bench
         .engine

@@ -44,11 +44,44 @@ pub fn prompts() -> Prompts {
     Prompts(BTreeMap::from([
         ("a.jsonl".to_owned(), lines(8)),
         ("b.jsonl".to_owned(), lines(9)),
+        (
+            "text.jsonl".to_owned(),
+            "{\"text\": \"h\u{e9}\"}\n{\"token_ids\": [5]}\n".to_owned(),
+        ),
+        ("chat.jsonl".to_owned(), format!("{{{CHAT}}}\n")),
+        (
+            "chat.trace".to_owned(),
+            format!("{{\"at\": 0.5, {CHAT}}}\n"),
+        ),
+        ("a.trace".to_owned(), trace(&[0.5, 0.25, 2.0])),
+        ("b.trace".to_owned(), trace(&[0.5, 0.25, 2.5])),
+        ("long.trace".to_owned(), trace(&[0.5; 40])),
+        ("a.jinja".to_owned(), "{{ messages }}".to_owned()),
+        ("b.jinja".to_owned(), "{{ messages[0] }}".to_owned()),
         ("a.json".to_owned(), config(1000, 8)),
         ("b.json".to_owned(), config(1000, 12)),
         ("m/config.json".to_owned(), config(1000, 8)),
         ("n/config.json".to_owned(), config(1000, 8)),
     ]))
+}
+
+/// A conversation, as a line of a file has it.
+const CHAT: &str = r#""messages": [{"role": "user", "content": "hello"}]"#;
+
+/// A trace of random ids, of which the first line says its own length of output.
+fn trace(times: &[f64]) -> String {
+    let lines = times.iter().enumerate().map(|(place, at)| {
+        let output = if place == 0 {
+            ", \"output_tokens\": 3"
+        } else {
+            ""
+        };
+        format!(
+            "{{\"at\": {at}, \"input_tokens\": {}{output}}}\n",
+            place + 4
+        )
+    });
+    lines.collect()
 }
 
 /// A model's `config.json`.

@@ -77,6 +77,7 @@ impl<E: ContainerEngine> Bench<E> {
                 executable: true,
             }],
             labels: BTreeMap::from([(TEST_LABEL.to_owned(), "image".to_owned())]),
+            arguments: Default::default(),
         }
     }
 

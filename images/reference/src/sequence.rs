@@ -15,6 +15,8 @@ pub struct Queued {
     pub prompt: usize,
     /// When it was handed to the engine.
     pub queued_ns: u64,
+    /// Open loop: when it was due.
+    pub due_ns: Option<u64>,
 }
 
 /// A request that runs.
@@ -47,6 +49,7 @@ impl Queued {
             input_tokens: count(input),
             output_tokens: prompt.output_tokens,
             queued_ns: self.queued_ns,
+            due_ns: self.due_ns,
             prefill_ns: now_ns,
             first_token_ns: 0,
             token_gaps_ns: Vec::with_capacity(prompt.output_tokens as usize - 1),
@@ -71,7 +74,7 @@ impl Queued {
             prompt: count(self.prompt),
             input_tokens: count(prompt.input_ids.len()),
             queued_ns: self.queued_ns,
-            due_ns: None,
+            due_ns: self.due_ns,
             prefill_ns: None,
             first_token_ns: None,
             token_gaps_ns: Vec::new(),

@@ -21,7 +21,7 @@ use crate::post::Post;
 use crate::record;
 use crate::simulated::LoadLog;
 use crate::window::{self, Until, Window};
-use crate::workload;
+use crate::workload::{self, Prompts};
 
 /// Requests in flight at most: each that waits costs a little memory.
 const MAX_CONCURRENCY: u32 = 65_536;
@@ -40,6 +40,7 @@ struct Worker {
 /// Work whose every part has been checked.
 struct Prepared {
     prompts: Vec<Prompt>,
+    arrivals_ns: Vec<u64>,
     arrival: Arrival,
     request: RequestParameters,
     cache_bytes: u128,
@@ -182,17 +183,21 @@ impl Worker {
             let message = format!("concurrency is {concurrency}, expected 1 to {MAX_CONCURRENCY}");
             return Err(Fault::new(Code::BadParameter, message));
         }
-        if matches!(work.arrival, Arrival::OpenLoop { .. }) {
-            let message = "this backend has no open loop yet";
-            return Err(Fault::new(Code::Unsupported, message));
+        let Prompts {
+            prompts,
+            arrivals_ns,
+        } = workload::read(&self.workloads, &work.workload, self.llama.shape())?;
+        if matches!(work.arrival, Arrival::OpenLoop { .. }) && arrivals_ns.is_empty() {
+            let message = "an open loop needs arrivals_ns in its workload";
+            return Err(Fault::new(Code::WorkloadInvalid, message));
         }
-        let prompts = workload::read(&self.workloads, &work.workload, self.llama.shape())?;
         let together = window::in_flight(work.arrival, &request).min(request.batch_size);
         let needed = memory::to_run(self.llama.shape(), self.engine.dtype, &prompts, together);
         memory::check("running this workload", needed)?;
         Ok(Prepared {
             cache_bytes: memory::caches(self.llama.shape(), self.engine.dtype, &prompts, together),
             prompts,
+            arrivals_ns,
             arrival: work.arrival,
             request,
         })
@@ -201,6 +206,7 @@ impl Worker {
     fn window<'a>(&'a self, work: &'a Prepared, until: Until) -> Window<'a> {
         let Prepared {
             prompts,
+            arrivals_ns,
             arrival,
             request,
             ..
@@ -208,6 +214,7 @@ impl Worker {
         Window {
             llama: &self.llama,
             prompts,
+            arrivals_ns,
             arrival: *arrival,
             request: *request,
             until,

@@ -12,6 +12,8 @@ use crate::parameters::Request;
 use crate::sampler;
 use crate::sequence::{Queued, Sequence};
 
+mod open;
+
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Until {
@@ -29,6 +31,8 @@ pub struct Window<'a> {
     pub prompts: &'a [Prompt],
     /// How requests arrive.
     pub arrival: Arrival,
+    /// Open loop: when each request is due, in ns from the start.
+    pub arrivals_ns: &'a [u64],
     /// How they run.
     pub request: Request,
     /// When to stop.
@@ -52,7 +56,8 @@ pub fn in_flight(arrival: Arrival, request: &Request) -> usize {
     match arrival {
         Arrival::Batch {} => request.batch_size,
         Arrival::ClosedLoop { concurrency } => concurrency as usize,
-        Arrival::OpenLoop { .. } => 1,
+        // Of its one iteration: nothing is due while it warms up.
+        Arrival::OpenLoop { .. } => request.batch_size,
     }
 }
 
@@ -77,6 +82,11 @@ impl Window<'_> {
             running: Vec::new(),
             finished: Vec::new(),
         };
+        if let (Until::Minima(_), Arrival::OpenLoop { drain_seconds }) = (self.until, self.arrival)
+        {
+            let end_ns = self.run_open(&mut state, start_ns, drain_seconds, goes_on)?;
+            return Ok(self.ran(state, start_ns, end_ns));
+        }
         let first = in_flight(self.arrival, &self.request);
         self.arrive(&mut state, first, start_ns);
         loop {
@@ -87,35 +97,14 @@ impl Window<'_> {
             let ended = state.finished.len() - before;
             let idle = state.running.is_empty() && state.waiting.is_empty();
             let is_boundary = match (self.until, self.arrival) {
-                (Until::OneIteration, _) | (_, Arrival::Batch {}) => idle,
-                (Until::Minima(_), Arrival::ClosedLoop { .. } | Arrival::OpenLoop { .. }) => {
-                    ended > 0
-                }
+                (Until::Minima(_), Arrival::ClosedLoop { .. }) => ended > 0,
+                _ => idle,
             };
             if !is_boundary {
                 continue;
             }
             if self.is_enough(&state, now_ns - start_ns) {
-                state.finished.sort_unstable_by_key(|(ordinal, _)| *ordinal);
-                let requests = state
-                    .finished
-                    .into_iter()
-                    .map(|(_, record)| record)
-                    .collect();
-                let running = state.running.into_iter();
-                let running = running.map(|one| (one.ordinal, one.into_unfinished()));
-                let waiting = state.waiting.into_iter().map(|one| {
-                    let prompt = &self.prompts[one.prompt];
-                    (one.ordinal, one.into_unfinished(prompt))
-                });
-                let mut unfinished: Vec<_> = running.chain(waiting).collect();
-                unfinished.sort_unstable_by_key(|(ordinal, _)| *ordinal);
-                return Ok(Ran {
-                    start_ns,
-                    end_ns: now_ns,
-                    requests,
-                    unfinished: unfinished.into_iter().map(|(_, one)| one).collect(),
-                });
+                return Ok(self.ran(state, start_ns, now_ns));
             }
             let arriving = if matches!(self.arrival, Arrival::Batch {}) {
                 first
@@ -123,6 +112,30 @@ impl Window<'_> {
                 ended
             };
             self.arrive(&mut state, arriving, now_ns);
+        }
+    }
+
+    /// What ran, in the order of the queue.
+    fn ran(&self, mut state: State, start_ns: u64, end_ns: u64) -> Ran {
+        state.finished.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+        let requests = state
+            .finished
+            .into_iter()
+            .map(|(_, record)| record)
+            .collect();
+        let running = state.running.into_iter();
+        let running = running.map(|one| (one.ordinal, one.into_unfinished()));
+        let waiting = state.waiting.into_iter().map(|one| {
+            let prompt = &self.prompts[one.prompt];
+            (one.ordinal, one.into_unfinished(prompt))
+        });
+        let mut unfinished: Vec<_> = running.chain(waiting).collect();
+        unfinished.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+        Ran {
+            start_ns,
+            end_ns,
+            requests,
+            unfinished: unfinished.into_iter().map(|(_, one)| one).collect(),
         }
     }
 
@@ -146,6 +159,7 @@ impl Window<'_> {
                 ordinal: state.next,
                 prompt,
                 queued_ns: now_ns,
+                due_ns: None,
             });
             state.next += 1;
         }

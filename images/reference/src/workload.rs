@@ -10,8 +10,17 @@ use crate::digest;
 use crate::fault::{Code, Fault};
 use crate::model::Shape;
 
+/// What a workload file holds.
+#[derive(Debug)]
+pub struct Prompts {
+    /// The prompts.
+    pub prompts: Vec<Prompt>,
+    /// Open loop: when each request is due.
+    pub arrivals_ns: Vec<u64>,
+}
+
 /// The prompts named by `digest` in `folder`, fit for `shape`.
-pub fn read(folder: &Path, digest: &str, shape: &Shape) -> Result<Vec<Prompt>, Fault> {
+pub fn read(folder: &Path, digest: &str, shape: &Shape) -> Result<Prompts, Fault> {
     if digest.len() != 64
         || !digest
             .bytes()
@@ -35,7 +44,10 @@ pub fn read(folder: &Path, digest: &str, shape: &Shape) -> Result<Vec<Prompt>, F
     let workload: WorkloadFile = serde_json::from_slice(&bytes)
         .map_err(|error| invalid(format!("{} is no workload file: {error}", path.display())))?;
     check(&workload, shape)?;
-    Ok(workload.prompts)
+    Ok(Prompts {
+        prompts: workload.prompts,
+        arrivals_ns: workload.arrivals_ns,
+    })
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
@@ -64,7 +76,15 @@ fn check(workload: &WorkloadFile, shape: &Shape) -> Result<(), Fault> {
     if workload.prompts.is_empty() {
         return Err(invalid("the workload has no prompts"));
     }
+    if !workload.arrivals_ns.is_sorted() {
+        return Err(invalid("arrivals_ns does not ascend"));
+    }
     for (place, prompt) in workload.prompts.iter().enumerate() {
+        if prompt.text.is_some() || prompt.messages.is_some() || prompt.natural {
+            let message = format!("prompt {place} needs a tokenizer or an end of sequence");
+            return Err(Fault::new(Code::Unsupported, message)
+                .hint("this backend takes token ids and outputs of exact length"));
+        }
         if prompt.input_ids.is_empty() || prompt.output_tokens == 0 {
             return Err(invalid(format!("prompt {place} has no input or no output")));
         }
@@ -121,7 +141,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let digest = digest::of(text.as_bytes());
         std::fs::write(folder.path().join(format!("{digest}.json")), text).unwrap();
-        read(folder.path(), &digest, &SHAPE).map_err(|fault| fault.code)
+        read(folder.path(), &digest, &SHAPE)
+            .map(|read| read.prompts)
+            .map_err(|fault| fault.code)
     }
 
     fn workload(ids: &str, output: u32) -> String {
@@ -159,6 +181,16 @@ mod tests {
             Err(Code::WorkloadInvalid)
         );
         assert_eq!(read_text("[]"), Err(Code::WorkloadInvalid));
+        let one = r#"{"vocab_size":10,"prompts":[{"input_ids":[1],"output_tokens":1}],"arrivals_ns":[2,1]}"#;
+        assert_eq!(read_text(one), Err(Code::WorkloadInvalid));
+        for prompt in [
+            r#""text":"a""#,
+            r#""messages":[]"#,
+            r#""input_ids":[1],"natural":true"#,
+        ] {
+            let text = format!(r#"{{"vocab_size":10,"prompts":[{{{prompt},"output_tokens":1}}]}}"#);
+            assert_eq!(read_text(&text), Err(Code::Unsupported));
+        }
     }
 
     #[test]

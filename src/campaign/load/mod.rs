@@ -7,13 +7,15 @@ mod model;
 mod names;
 mod policy;
 mod quality;
+mod versions;
 mod workload;
+mod workload_fit;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::policy::{ExecutionPolicy, WarmupPolicy};
-use super::spec::WorkloadSpec;
+use super::workload::WorkloadSpec;
 use super::{Campaign, CampaignReport, PromptSource};
 use crate::catalogue::Catalogues;
 use crate::diagnostics::{Place, Problem};
@@ -78,8 +80,8 @@ impl Loader<'_> {
         }
         self.gpus_fit(&gpus, &grid);
         self.bounds(&grid);
-        if let Some(plan) = &plan {
-            self.workload_fits(plan, &grid);
+        if let (Some(plan), Some(model)) = (&plan, &model) {
+            self.workload_fits(plan, model, &grid);
         }
         if !self.problems.is_empty() {
             return None;
@@ -95,6 +97,7 @@ impl Loader<'_> {
             leaks: section(&sections, "leaks").unwrap_or_default(),
             rules: section(&sections, "rules").unwrap_or_default(),
             quality: quality?,
+            slo: section(&sections, "slo"),
             strict_versions: section(&sections, "strict_versions").unwrap_or_default(),
             gpus,
             grid,

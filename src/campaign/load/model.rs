@@ -10,7 +10,7 @@ use crate::campaign::grid::Grid;
 use crate::campaign::model::{
     HubSpec, LocalSpec, LocalWeights, ModelConfig, ModelRequest, ModelSpec,
 };
-use crate::campaign::workload::{Source, WorkloadPlan};
+use crate::campaign::workload::WorkloadPlan;
 use crate::catalogue::VocabularySource;
 use crate::units::Digest;
 
@@ -213,14 +213,14 @@ impl Loader<'_> {
         if !of_model || model.is_made_of_parameters() {
             return;
         }
-        match (model.vocab_size(), plan.max_token_id()) {
-            (None, _) if matches!(plan.source, Source::Synthetic { .. }) => self.say(
+        match (model.vocab_size(), plan.max_token_id(false)) {
+            (None, _) if plan.is_synthetic() => self.say(
                 &["model", "hub"],
                 "synthetic prompts are drawn before the model is fetched, and the size of its vocabulary is not known",
                 Some("write `vocab_size` beside `id`: it stands in the repository's `config.json`"),
             ),
             (Some(size), Some(largest)) if largest >= size => self.say(
-                &["workload", "jsonl", "file"],
+                &self.lines_at("file"),
                 format!("the file holds the token id {largest}, and the model's vocabulary has {size}"),
                 Some("tokenise the prompts with the model's own tokenizer"),
             ),

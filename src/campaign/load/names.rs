@@ -6,7 +6,7 @@ use lem_protocol::Parameters;
 use serde_json::Value as Json;
 
 use super::grid::GridReader;
-use crate::campaign::grid::{CONCURRENCY, WORKLOAD_AXES};
+use crate::campaign::grid::{CONCURRENCY, RATE, WORKLOAD_AXES};
 use crate::campaign::length::MAX_LENGTH;
 use crate::catalogue::{Catalogue, Catalogues, Level};
 use crate::diagnostics::{Place, nearest};
@@ -15,6 +15,8 @@ use crate::units::MAX_SAFE_INTEGER;
 
 /// Most requests in flight.
 const MAX_CONCURRENCY: i64 = 65_536;
+/// Most requests a second.
+const MAX_RATE: f64 = 10_000.0;
 /// Most names that a hint lists.
 const SHOWN: usize = 40;
 
@@ -22,6 +24,9 @@ impl<'a> GridReader<'a> {
     pub(super) fn known(&mut self, catalogue: &Catalogue, name: &str, place: Place) -> bool {
         if catalogue.parameters().contains_key(name) || WORKLOAD_AXES.contains(&name) {
             return true;
+        }
+        if self.gone(catalogue, name, place) {
+            return false;
         }
         let backend = catalogue.backend();
         let hint = if catalogue.extra().contains_key(name) {
@@ -57,6 +62,24 @@ impl<'a> GridReader<'a> {
         false
     }
 
+    /// Says of a name that earlier versions had, or that campaigns may not set, why it is refused.
+    fn gone(&mut self, catalogue: &Catalogue, name: &str, place: Place) -> bool {
+        let (backend, version) = (catalogue.backend(), catalogue.version());
+        if let Some(removed) = catalogue.removed().get(name) {
+            let last = &removed.last_version;
+            let message =
+                format!("`{backend}` {version} has no `{name}`: it was dropped after {last}");
+            self.say(place, message, Some(removed.advice()));
+            return true;
+        }
+        if let Some(reason) = catalogue.exclusions().get(name) {
+            let message = format!("`{name}` of `{backend}` is not a campaign's to set");
+            self.say(place, message, Some(reason.clone()));
+            return true;
+        }
+        false
+    }
+
     pub(super) fn value(&mut self, catalogue: &Catalogue, name: &str, node: &Node) -> Option<Json> {
         if matches!(node.value, Value::List(_) | Value::Map(_)) {
             return None;
@@ -70,6 +93,19 @@ impl<'a> GridReader<'a> {
                     None
                 }
             };
+        }
+        if name == RATE {
+            if value
+                .as_f64()
+                .is_some_and(|rate| rate > 0.0 && rate <= MAX_RATE)
+            {
+                return Some(one_spelling(value));
+            }
+            let found = node.describe();
+            let message =
+                format!("`{name}` takes a number above 0 and at most {MAX_RATE}, not {found}");
+            self.say(node.place, message, None);
+            return None;
         }
         let most = if name == CONCURRENCY {
             MAX_CONCURRENCY
@@ -135,8 +171,17 @@ impl<'a> GridReader<'a> {
         } in self.of_backend("extra", catalogue)
         {
             match catalogue.extra().get(key) {
-                Some(Level::Engine) => drop(engine.insert(key.clone(), node.to_json())),
-                Some(Level::Request) => drop(request.insert(key.clone(), node.to_json())),
+                Some(entry) => {
+                    let value = node.to_json();
+                    if let Err(mismatch) = entry.admit(&value) {
+                        self.say(node.place, mismatch.message, Some(mismatch.hint));
+                    }
+                    let parameters = match entry.level {
+                        Level::Engine => &mut *engine,
+                        Level::Request => &mut *request,
+                    };
+                    parameters.insert(key.clone(), value);
+                }
                 None if catalogue.parameters().contains_key(key) => {
                     self.say(
                         *key_place,
@@ -147,6 +192,7 @@ impl<'a> GridReader<'a> {
                         ),
                     );
                 }
+                None if self.gone(catalogue, key, *key_place) => {}
                 None => {
                     let hint = match nearest(key, catalogue.extra().keys().map(String::as_str)) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -182,6 +228,7 @@ impl<'a> GridReader<'a> {
             ) {
                 (true, _) => "`extra`",
                 (_, true) => "`shared` or `per_backend`",
+                _ if self.gone(catalogue, key, *key_place) => continue,
                 _ => {
                     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
                     if key.is_empty() || key.len() > 80 || !key.bytes().all(good) {

@@ -12,6 +12,7 @@ pub(super) const INPUT_LENGTHS: u64 = 0;
 pub(super) const OUTPUT_LENGTHS: u64 = 1;
 pub(super) const IDS: u64 = 2;
 const SAMPLE: u64 = 3;
+pub(super) const ARRIVALS: u64 = 4;
 
 /// Picks `count` of the lines without repetition, in the order of the draw (Fisher–Yates).
 pub(in crate::campaign) fn sample(

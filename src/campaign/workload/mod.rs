@@ -1,18 +1,25 @@
 //! What a model works on: prompts made from a seed, or sampled from a file by a seed. Pure: the same plan
 //! gives the same bytes on every machine.
 
+mod arrivals;
 mod draw;
 mod plan;
+mod spec;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lem_protocol::{Arrival, MeasureFor, WorkloadFile};
+use lem_protocol::{Arrival, MeasureFor};
 
+pub(super) use arrivals::{MAX_ARRIVALS, Process};
 pub(super) use draw::sample;
+pub use plan::PromptLength;
 pub(super) use plan::{ArrivalPlan, Lengths, Longest, Source, Vocabulary, WorkloadPlan};
+pub(super) use spec::{
+    ArrivalSpec, JsonlSpec, OpenLoopSpec, OutputSpec, ProcessSpec, TraceSpec, WorkloadSpec,
+};
 
 use crate::units::{Digest, canonical_json};
 
@@ -34,6 +41,22 @@ impl Workload {
     pub(super) fn canonical(&self) -> serde_json::Value {
         serde_json::json!({ "digest": self.digest, "arrival": self.arrival, "measure": self.measure })
     }
+
+    /// Seconds that a window of it lasts at least, as far as the campaign says.
+    #[must_use]
+    pub fn least_seconds(&self) -> f64 {
+        let last = self.content.arrivals_ns.last().copied().unwrap_or(0);
+        self.measure.min_seconds.max(last as f64 / 1e9)
+    }
+
+    /// Seconds that may pass after the last arrival of an open loop.
+    #[must_use]
+    pub fn drain_seconds(&self) -> u32 {
+        match self.arrival {
+            Arrival::OpenLoop { drain_seconds } => drain_seconds,
+            Arrival::Batch {} | Arrival::ClosedLoop { .. } => 0,
+        }
+    }
 }
 
 /// A workload with its canonical text.
@@ -47,23 +70,33 @@ pub(super) struct Made {
 pub struct WorkloadContent {
     /// SHA-256 of `bytes`.
     pub digest: Digest,
-    /// A serialised [`WorkloadFile`].
+    /// A serialised [`WorkloadFile`](lem_protocol::WorkloadFile).
     pub bytes: Vec<u8>,
     /// Number of prompts.
     pub prompts: u32,
-    /// Input and output tokens of each prompt, in order.
-    pub lengths: Vec<(u32, u32)>,
-    /// Input tokens of all prompts together.
-    pub input_tokens: u64,
-    /// Output tokens of all prompts together.
-    pub output_tokens: u64,
+    /// Lengths of each prompt, in order.
+    pub lengths: Vec<PromptLength>,
+    /// Open loop: when each request is due, in ns from the window's start.
+    pub arrivals_ns: Vec<u64>,
+    /// SHA-256 (hex) of the chat template that it brings, if it does.
+    pub chat_template: Option<String>,
+}
+
+/// What of a point decides about its workload's file: lengths, vocabulary, and the bits of its rate.
+type FileKey = (Lengths, Vocabulary, Option<u64>);
+
+/// What axes set of how requests arrive.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    pub concurrency: Option<u32>,
+    pub rate: Option<f64>,
 }
 
 /// Makes every workload of an expansion once.
 pub(super) struct Workloads<'a> {
     plan: &'a WorkloadPlan,
-    contents: HashMap<(Lengths, Vocabulary), Arc<WorkloadContent>>,
-    made: HashMap<(Lengths, Vocabulary, Option<u32>), Made>,
+    contents: HashMap<FileKey, Arc<WorkloadContent>>,
+    made: HashMap<(FileKey, Option<u32>), Made>,
 }
 
 impl<'a> Workloads<'a> {
@@ -76,65 +109,54 @@ impl<'a> Workloads<'a> {
     }
 
     /// The workload at one point: what axes set, and the vocabulary of its engine.
-    pub fn at(&mut self, axes: Lengths, vocabulary: Vocabulary, concurrency: Option<u32>) -> &Made {
+    pub fn at(&mut self, axes: Lengths, vocabulary: Vocabulary, pace: Pace) -> &Made {
         let Self {
             plan,
             contents,
             made,
         } = self;
-        made.entry((axes, vocabulary, concurrency))
-            .or_insert_with(|| {
-                let content = contents.entry((axes, vocabulary));
-                let content = content.or_insert_with(|| {
-                    Arc::new(WorkloadContent::new(&plan.file(axes, vocabulary)))
-                });
-                let arrival = match plan.arrival {
-                    ArrivalPlan::Batch => Arrival::Batch {},
-                    // Checked at load: a closed loop has its concurrency from the plan or from an axis.
-                    ArrivalPlan::ClosedLoop { concurrency: base } => Arrival::ClosedLoop {
-                        concurrency: concurrency.or(base).unwrap_or(1),
-                    },
-                };
-                let content = Arc::clone(content);
-                let workload = Arc::new(Workload {
-                    digest: content.digest,
-                    arrival,
-                    measure: plan.measure,
-                    content,
-                });
-                let text = canonical_json(&workload.canonical());
-                Made {
-                    workload,
-                    text: String::from_utf8(text).expect("JSON is UTF-8"),
-                }
-            })
+        let key = (axes, vocabulary, pace.rate.map(f64::to_bits));
+        made.entry((key, pace.concurrency)).or_insert_with(|| {
+            let content = contents.entry(key).or_insert_with(|| {
+                Arc::new(WorkloadContent::new(plan, axes, vocabulary, pace.rate))
+            });
+            let arrival = match plan.arrival {
+                ArrivalPlan::Batch => Arrival::Batch {},
+                // Checked at load: a closed loop has its concurrency from the plan or from an axis.
+                ArrivalPlan::ClosedLoop { concurrency: base } => Arrival::ClosedLoop {
+                    concurrency: pace.concurrency.or(base).unwrap_or(1),
+                },
+                ArrivalPlan::OpenLoop { drain_seconds, .. }
+                | ArrivalPlan::Trace { drain_seconds } => Arrival::OpenLoop { drain_seconds },
+            };
+            let content = Arc::clone(content);
+            let workload = Arc::new(Workload {
+                digest: content.digest,
+                arrival,
+                measure: plan.measure,
+                content,
+            });
+            let text = canonical_json(&workload.canonical());
+            Made {
+                workload,
+                text: String::from_utf8(text).expect("JSON is UTF-8"),
+            }
+        })
     }
 }
 
 impl WorkloadContent {
-    fn new(file: &WorkloadFile) -> Self {
-        let bytes = serde_json::to_vec(file).expect("numbers and lists serialise");
+    fn new(plan: &WorkloadPlan, axes: Lengths, vocabulary: Vocabulary, rate: Option<f64>) -> Self {
+        let file = plan.file(axes, vocabulary, rate);
+        let bytes = serde_json::to_vec(&file).expect("numbers, texts and lists serialise");
         Self {
             digest: Digest::of(&bytes),
             prompts: u32::try_from(file.prompts.len()).unwrap_or(u32::MAX),
-            lengths: file
-                .prompts
-                .iter()
-                .map(|prompt| {
-                    let input = u32::try_from(prompt.input_ids.len()).unwrap_or(u32::MAX);
-                    (input, prompt.output_tokens)
-                })
-                .collect(),
-            input_tokens: file
-                .prompts
-                .iter()
-                .map(|prompt| prompt.input_ids.len() as u64)
-                .sum(),
-            output_tokens: file
-                .prompts
-                .iter()
-                .map(|prompt| u64::from(prompt.output_tokens))
-                .sum(),
+            lengths: plan.lengths(axes, vocabulary.has_bytes()),
+            chat_template: file
+                .chat_template
+                .map(|text| Digest::of(text.as_bytes()).to_string()),
+            arrivals_ns: file.arrivals_ns,
             bytes,
         }
     }

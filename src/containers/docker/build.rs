@@ -31,6 +31,7 @@ pub(super) async fn build(
         rm: true,
         forcerm: true,
         labels: Some(build.labels.clone().into_iter().collect::<HashMap<_, _>>()),
+        buildargs: Some(build.arguments.0.clone().into_iter().collect()),
         version: BuilderVersion::BuilderV1,
         ..BuildImageOptions::default()
     };
@@ -128,6 +129,7 @@ mod tests {
             dockerfile: "FROM scratch\n".into(),
             files: files.collect(),
             labels: Default::default(),
+            arguments: Default::default(),
         }
     }
 

@@ -64,7 +64,7 @@ pub(super) fn engine(info: SystemInfo, version: &str, api_version: String) -> En
 pub(super) fn image(reference: &str, image: ImageInspect, engine: &EngineInfo) -> ImageIdentity {
     let mut repo_digests = image.repo_digests.unwrap_or_default();
     repo_digests.sort();
-    let labels = image.config.and_then(|config| config.labels);
+    let config = image.config.unwrap_or_default();
     ImageIdentity {
         reference: reference.to_owned(),
         id: image.id.unwrap_or_default(),
@@ -78,7 +78,9 @@ pub(super) fn image(reference: &str, image: ImageInspect, engine: &EngineInfo) -
             image.os.unwrap_or_default(),
             image.architecture.unwrap_or_default()
         ),
-        labels: ordered(labels),
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        user: config.user.filter(|user| !user.is_empty()),
+        labels: ordered(config.labels),
     }
 }
 

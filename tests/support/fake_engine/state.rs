@@ -106,6 +106,8 @@ pub(super) fn identity(reference: &str, labels: BTreeMap<String, String>) -> Ima
         created: None,
         size_bytes: 1,
         platform: "linux/amd64".to_owned(),
+        entrypoint: Vec::new(),
+        user: None,
         labels,
     }
 }

@@ -17,6 +17,10 @@ const TINY: Shape = Shape {
 };
 
 fn run(arrival: Arrival, batch_size: usize, until: Until) -> Ran {
+    run_scheduled(arrival, &[], batch_size, until)
+}
+
+fn run_scheduled(arrival: Arrival, arrivals_ns: &[u64], batch_size: usize, until: Until) -> Ran {
     let llama = Llama::random(TINY, DType::F32, 1, &mut || true)
         .unwrap()
         .unwrap();
@@ -35,6 +39,7 @@ fn run(arrival: Arrival, batch_size: usize, until: Until) -> Ran {
         llama: &llama,
         prompts: &prompts,
         arrival,
+        arrivals_ns,
         request,
         until,
     }
@@ -187,6 +192,7 @@ fn it_stops_at_the_next_token_when_told() {
         llama: &llama,
         prompts: &prompts,
         arrival: Arrival::Batch {},
+        arrivals_ns: &[],
         request,
         until: minima(1e9, 1),
     };
@@ -201,4 +207,54 @@ fn it_stops_at_the_next_token_when_told() {
     });
     assert_eq!(ended.err().map(|fault| fault.code), Some(Code::Cancelled));
     assert_eq!(steps, 4);
+}
+
+const MS: u64 = 1_000_000;
+
+#[test]
+fn an_open_loop_queues_each_request_when_it_is_due() {
+    let arrivals: Vec<u64> = [5, 5, 40, 60, 90].map(|at| at * MS).into();
+    let ran = run_scheduled(
+        Arrival::OpenLoop { drain_seconds: 60 },
+        &arrivals,
+        2,
+        // The schedule decides, not the minima.
+        minima(0.0, 1),
+    );
+    assert_consistent(&ran);
+    assert_eq!(ran.unfinished, []);
+    for (place, request) in ran.requests.iter().enumerate() {
+        assert_eq!(request.due_ns, Some(ran.start_ns + arrivals[place]));
+        assert!(request.queued_ns >= ran.start_ns + arrivals[place]);
+        assert_eq!(request.prompt as usize, place % 3);
+    }
+    assert!(ran.end_ns - ran.start_ns >= 90 * MS);
+}
+
+#[test]
+fn what_does_not_finish_within_the_drain_is_unfinished() {
+    let arrivals: Vec<u64> = (0..20_000).map(|at| at * 10).collect();
+    let ran = run_scheduled(
+        Arrival::OpenLoop { drain_seconds: 0 },
+        &arrivals,
+        1,
+        minima(0.0, 1),
+    );
+    // All of them were sent, though there was time for few.
+    assert_eq!(ran.requests.len() + ran.unfinished.len(), arrivals.len());
+    assert!(!ran.unfinished.is_empty());
+    assert!(ran.end_ns >= ran.start_ns + arrivals[arrivals.len() - 1]);
+    for (place, request) in ran.unfinished.iter().enumerate() {
+        let ordinal = ran.requests.len() + place;
+        assert_eq!(request.due_ns, Some(ran.start_ns + arrivals[ordinal]));
+    }
+}
+
+#[test]
+fn one_iteration_of_an_open_loop_is_a_batch_without_times() {
+    let arrival = Arrival::OpenLoop { drain_seconds: 1 };
+    let ran = run_scheduled(arrival, &[MS, 2 * MS], 3, Until::OneIteration);
+    assert_consistent(&ran);
+    assert_eq!(ran.requests.len(), 3);
+    assert!(ran.requests.iter().all(|request| request.due_ns.is_none()));
 }

@@ -118,7 +118,7 @@ class Annotations:
         items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
         last = outer.split(".")[-1]
         if last == "Literal":
-            self._literal(module, items, admits)
+            self._literal(module, items, admits, depth)
         elif last in {"Union", "Optional"}:
             for item in items:
                 self._read(module, item, admits, depth)
@@ -138,8 +138,14 @@ class Annotations:
         else:
             admits.kind("any")
 
-    def _literal(self, module: Module, items: list[ast.expr], admits: Admits) -> None:
+    def _literal(
+        self, module: Module, items: list[ast.expr], admits: Admits, depth: int
+    ) -> None:
         for item in items:
+            if isinstance(item, ast.Name):
+                # An alias: `Literal["auto", Others]` has the choices of `Others` too.
+                self._read(module, item, admits, depth)
+                continue
             try:
                 value = self.evaluator.value(module, item)
             except Unknown:

@@ -23,6 +23,8 @@ def extract(backend: str, version: str, files: Files) -> dict[str, Any]:
     taken: set[str] = set()
     for one in target.targets:
         for field in _fields(classes, one):
+            if field.name.startswith("_"):
+                continue  # The engine's own affair.
             name = f"{one.prefix}{field.name}"
             if name in taken:
                 name = f"{REQUEST_PREFIX}{name}"
@@ -89,7 +91,7 @@ def _entry(name: str, target: Target, field: Field) -> dict[str, Any]:
         entry["default_expression"] = field.expression
     if choices := field.admits.closed_choices():
         entry["choices"] = choices
-    if field.admits.names:
+    if field.admits.names and not field.admits.open - {"null"}:
         entry["choice_names"] = field.admits.names
     if field.admits.bounds:
         entry["bounds"] = field.admits.bounds

@@ -65,7 +65,7 @@ def parameters(
     for node in _in_order(function):
         match node:
             case ast.Call(
-                func=ast.Attribute(value=ast.Name(id=owner), attr="pop" | "get"),
+                func=ast.Attribute(value=ast.Name(id=owner), attr="pop"),
                 args=[ast.Constant(value=str(name)), *fallback],
             ) if owner == rest:
                 add(name, node.lineno, None, fallback[0] if fallback else ast.Constant(None))

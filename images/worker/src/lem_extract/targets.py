@@ -5,7 +5,7 @@ Must not know how they are read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 ENGINE = "engine"
 REQUEST = "request"
@@ -30,8 +30,9 @@ class Backend:
     distribution: str
     package: str
     targets: list[Target]
-    aliases: list[str] = field(default_factory=list)
 
+
+_LLM_ARGS = "tensorrt_llm.llmapi.llm_args"
 
 BACKENDS: dict[str, Backend] = {
     "vllm": Backend(
@@ -63,19 +64,21 @@ BACKENDS: dict[str, Backend] = {
                 REQUEST,
                 method="__init__",
             ),
-            Target(
-                "transformers.generation.configuration_utils",
-                "CompileConfig",
-                REQUEST,
-                "compile_config.",
-            ),
-            Target(
-                "transformers.utils.quantization_config",
-                "BitsAndBytesConfig",
-                ENGINE,
-                "quantization_config.",
-                method="__init__",
-            ),
+        ],
+    ),
+    "tensorrt": Backend(
+        "tensorrt_llm",
+        "tensorrt_llm",
+        [
+            Target(_LLM_ARGS, "TorchLlmArgs", ENGINE),
+            Target(_LLM_ARGS, "KvCacheConfig", ENGINE, "kv_cache_config."),
+            Target(_LLM_ARGS, "SchedulerConfig", ENGINE, "scheduler_config."),
+            Target(_LLM_ARGS, "CudaGraphConfig", ENGINE, "cuda_graph_config."),
+            Target(_LLM_ARGS, "MoeConfig", ENGINE, "moe_config."),
+            Target(_LLM_ARGS, "TorchCompileConfig", ENGINE, "torch_compile_config."),
+            Target(_LLM_ARGS, "AttentionDpConfig", ENGINE, "attention_dp_config."),
+            Target(_LLM_ARGS, "NGramDecodingConfig", ENGINE, "speculative_config."),
+            Target("tensorrt_llm.sampling_params", "SamplingParams", REQUEST),
         ],
     ),
 }

@@ -1,4 +1,6 @@
-"""Texts and conversations to ids, with the model's own tokenizer, before any window. It loads from a folder, offline."""
+"""Texts and conversations to ids, with the model's own tokenizer, before any window.
+
+It loads from a folder, offline."""
 
 import hashlib
 import json

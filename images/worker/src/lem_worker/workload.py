@@ -1,6 +1,7 @@
 """Reads a workload file: bounded, its digest checked, its prompts made into ids and checked against the model."""
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -116,7 +117,7 @@ def _check(workload: WorkloadFile) -> None:
         if sum(inputs) != 1:
             raise invalid(f"prompt {place} must have one of input_ids, text and messages")
     arrivals = workload.arrivals_ns
-    if any(later < earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False)):
+    if any(later < earlier for earlier, later in itertools.pairwise(arrivals)):
         raise invalid("arrivals_ns does not ascend")
 
 

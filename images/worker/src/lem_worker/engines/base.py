@@ -118,7 +118,8 @@ class Engine(ABC):
 
         An engine with a scheduler waits until there is something, at most so long, and then gives all of it that
         belongs to one step; a synchronous one makes one step (whatever the timeout), or sleeps that long when
-        it has nothing to do. No chunk of a request follows its `finished` one. A step is one token of what runs, so that a cancel is seen between two.
+        it has nothing to do. A step is one token of what runs, so that a cancel is seen between two. The chunk with
+        a request's last token says `finished`, and no other of it follows.
         """
 
     @abstractmethod
@@ -133,8 +134,9 @@ class Engine(ABC):
     def close(self) -> None:
         """Frees everything, also after a load that failed half-way; called once."""
 
-    def prepare(self, requests: Sequence[Submission], settings: Settings) -> None:  # noqa: B027
-        """Checks what is about to run, before `ready`: what can be refused is refused here and not in the window."""
+    def prepare(self, prompts: Sequence[Submission], settings: Settings, together: int) -> None:  # noqa: B027
+        """Checks what is about to run, before `ready`: what can be refused is refused here and not in the window.
+        `prompts` are all of the workload; `together` of them are in flight at once."""
 
     def start_profile(self) -> None:
         """Starts the engine's profiler."""
