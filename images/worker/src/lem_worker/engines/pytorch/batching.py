@@ -79,8 +79,7 @@ class Batcher:
             if fresh:
                 logits = running.ids.prefill(self._chunk())
             else:
-                with self._decoder.for_decoding():
-                    logits = running.ids.decode()
+                logits = running.ids.decode()
             tokens = running.chooser.choose(running.ids.so_far(), logits)
             running.ids.extend(tokens)
             # Waits until the tokens are in host memory: only then could anybody be sent them.
