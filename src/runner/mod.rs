@@ -4,6 +4,7 @@
 //! and `worker`. It knows the container engine only as a trait and never prints.
 
 mod agent;
+mod assess;
 mod attempt;
 pub mod audit;
 mod changes;

@@ -93,6 +93,9 @@ class Window:
     def _run_closed(self, start_ns: int, goes_on: Callable[[int], None]) -> int:
         """Batches, a closed loop, or one iteration of anything."""
         first = in_flight(self._arrival, self._settings)
+        if isinstance(self._arrival, OpenLoopArrival):
+            # Nothing is due while it warms up; an engine's own batch may be far more than the workload has.
+            first = min(first, len(self._prompts))
         whole = self._until is None or isinstance(self._arrival, BatchArrival)
         self._arrive(first)
         while True:

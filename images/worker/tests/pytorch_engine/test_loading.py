@@ -121,7 +121,7 @@ def test_placeholders_are_never_quantised(folder: Path) -> None:
 
 
 def test_placeholders_take_every_parameter_at_its_default(folder: Path) -> None:
-    defaults = {"attn_implementation": None, "quantization": None, "device_map": None}
+    defaults: dict[str, Any] = {"attn_implementation": None, "quantization": None, "device_map": None}
     loaded = load(folder, DUMMY, dtype="auto", tf32=False, compile="off", use_kernels=False, **defaults)
     assert loaded.facts.effective["dtype"] == "float32"
 
