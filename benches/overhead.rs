@@ -232,6 +232,7 @@ async fn idle_container(
         name: format!("lem-bench-{}", std::process::id()),
         labels: BTreeMap::from([(labels::CAMPAIGN.to_owned(), "bench".to_owned())]),
         gpus: Vec::new(),
+        without_devices: Vec::new(),
         control,
         outbox,
         model: None,

@@ -50,6 +50,12 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The catalogue that its parameters were held against.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// What is hashed: what was asked, in a form without choices of spelling.
     #[must_use]
     pub fn canonical(&self) -> Value {
@@ -255,6 +261,24 @@ impl Campaign {
             baseline: self.baseline,
             energy: self.energy,
         }
+    }
+
+    /// The value of a parameter or fact at an experiment; null where nothing has that name.
+    pub(super) fn value_at(&self, experiment: &Experiment, name: &str) -> Value {
+        let Some(product) = self
+            .grid
+            .products
+            .get(usize::from(experiment.point.product))
+        else {
+            return Value::Null;
+        };
+        let settings = product.settings(experiment.point.index);
+        let parameters = experiment.engine.get(name);
+        parameters
+            .or_else(|| experiment.request.get(name))
+            .or_else(|| settings.iter().find_map(|setting| setting.get(name)))
+            .cloned()
+            .unwrap_or_else(|| Facts::new(product, &self.plan, &self.model).value(name, &[]))
     }
 
     fn workload_base(&self, name: &str) -> Option<Value> {

@@ -11,9 +11,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::model::ModelSpec;
-use super::policy::{BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, WarmupPolicy};
+use super::policy::{
+    BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, QualityPolicy, WarmupPolicy,
+};
 use super::workload::WorkloadSpec;
-use crate::energy::VerdictRules;
+use crate::energy::{Slo, VerdictRules};
 
 /// A measurement campaign of lemctl.
 #[derive(JsonSchema)]
@@ -32,6 +34,9 @@ pub(super) struct CampaignFile {
     /// Single experiments besides the grid.
     #[schemars(default, length(min = 1))]
     experiments: Option<Vec<ExperimentSpec>>,
+    /// Versions of backends that are not the pinned ones: `{vllm: 0.32.0}`. Each needs its catalogue.
+    #[schemars(default)]
+    versions: Option<BTreeMap<String, VersionText>>,
     /// How runs are ordered and paced.
     #[schemars(default)]
     execution: ExecutionPolicy,
@@ -50,6 +55,15 @@ pub(super) struct CampaignFile {
     /// Thresholds by which runs and the campaign are judged.
     #[schemars(default)]
     rules: VerdictRules,
+    /// How outputs are judged.
+    #[schemars(default)]
+    quality: QualityPolicy,
+    /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
+    #[schemars(default)]
+    strict_versions: bool,
+    /// Latencies that a service has to keep: gives goodput.
+    #[schemars(default)]
+    slo: Option<Slo>,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,
@@ -59,6 +73,11 @@ pub(super) struct CampaignFile {
 pub(super) const NAME: &str = "^[a-z0-9][a-z0-9._-]*$";
 /// What the UUID of a GPU looks like.
 const GPU: &str = "^(GPU|MIG)-[0-9a-f-]+$";
+
+/// Version of an engine's package, as its catalogue says it.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("minLength" = 1, "maxLength" = 80))]
+struct VersionText(String);
 
 /// UUID of a GPU, as `nvidia-smi -L` prints it.
 #[derive(JsonSchema)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Equivalence, Level, Parameter, Rule};
+use super::{Entry, Equivalence, Parameter, Removed, Rule};
 use crate::units::Digest;
 
 /// The parameters of one backend at one pinned version.
@@ -18,9 +18,11 @@ pub struct Catalogue {
     pub(super) entry_point: String,
     pub(super) vocabulary: Vocabulary,
     pub(super) parameters: BTreeMap<String, Parameter>,
-    pub(super) extra: BTreeMap<String, Level>,
+    pub(super) extra: BTreeMap<String, Entry>,
     pub(super) rules: Vec<Rule>,
     pub(super) equivalences: Vec<Equivalence>,
+    pub(super) exclusions: BTreeMap<String, String>,
+    pub(super) removed: BTreeMap<String, Removed>,
 }
 
 /// How a backend turns text into token ids.
@@ -152,10 +154,22 @@ impl Catalogue {
         &self.parameters
     }
 
-    /// Further names that the backend takes through `extra`, unchecked in value.
+    /// Further parameters that the backend takes through `extra`, checked as far as its source says.
     #[must_use]
-    pub fn extra(&self) -> &BTreeMap<String, Level> {
+    pub fn extra(&self) -> &BTreeMap<String, Entry> {
         &self.extra
+    }
+
+    /// Parameters of the engine that no campaign may set, with the reason.
+    #[must_use]
+    pub fn exclusions(&self) -> &BTreeMap<String, String> {
+        &self.exclusions
+    }
+
+    /// Parameters that earlier versions had.
+    #[must_use]
+    pub fn removed(&self) -> &BTreeMap<String, Removed> {
+        &self.removed
     }
 
     /// What it refuses.

@@ -1,7 +1,11 @@
 //! One parameter of a backend.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::{Bounds, Entry};
 
 /// A parameter that a grid can vary.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -29,6 +33,28 @@ pub struct Parameter {
     pub doc: String,
     /// Why it is here: what it moves.
     pub reason: String,
+    /// A number that it must be above.
+    #[serde(skip)]
+    pub above: Option<f64>,
+    /// A number that it must be below.
+    #[serde(skip)]
+    pub below: Option<f64>,
+    /// Whether `null` leaves it to the engine.
+    #[serde(skip)]
+    pub nullable: bool,
+    /// Where the engine has it; nothing for what the worker or a catalogue written by hand brings.
+    #[serde(skip)]
+    pub origin: Option<Origin>,
+    /// What of it is not as the engine's source says, and why.
+    #[serde(skip)]
+    pub changed: BTreeMap<String, String>,
+}
+
+/// Where a parameter comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// What the engine's source says of it.
+    pub entry: Entry,
 }
 
 /// The type of a parameter's values.
@@ -46,7 +72,7 @@ pub enum Kind {
 }
 
 /// When a parameter takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// At load: runs that differ in it need different engines.
@@ -87,6 +113,12 @@ impl Kind {
 }
 
 impl Parameter {
+    /// A parameter of a catalogue that is one file: it can be unset where that is its default.
+    pub(super) fn whole(mut self) -> Self {
+        self.nullable = self.default.is_null();
+        self
+    }
+
     /// Whether the parameter takes this value.
     ///
     /// # Errors
@@ -99,7 +131,7 @@ impl Parameter {
                 hint: self.admits(),
             })
         };
-        if value.is_null() && self.default.is_null() {
+        if value.is_null() && self.nullable {
             return Ok(());
         }
         if !self.kind.holds(value) {
@@ -123,6 +155,14 @@ impl Parameter {
             if self.max.is_some_and(|max| number > max) {
                 return refuse(format!("`{name}` is {value}, above its maximum"));
             }
+            let open = Bounds {
+                gt: self.above,
+                lt: self.below,
+                ..Bounds::default()
+            };
+            if let Some(bound) = open.broken(number) {
+                return refuse(format!("`{name}` is {value}, but must be {bound}"));
+            }
         }
         Ok(())
     }
@@ -136,7 +176,7 @@ impl Parameter {
             Kind::String | Kind::Boolean => self.kind.holds(value),
         };
         if value.is_null() {
-            return self.default.is_null();
+            return self.nullable;
         }
         let choice =
             |choice: &Value| super::compare(choice, value).is_some_and(std::cmp::Ordering::is_eq);
@@ -148,15 +188,21 @@ impl Parameter {
     pub fn admits(&self) -> String {
         if !self.choices.is_empty() {
             let choices: Vec<String> = self.choices.iter().map(ToString::to_string).collect();
-            return format!("`{}` takes one of {}", self.name, choices.join(", "));
+            let unset = if self.nullable { ", or null" } else { "" };
+            return format!("`{}` takes one of {}{unset}", self.name, choices.join(", "));
         }
-        let range = match (self.min, self.max) {
+        let mut range = match (self.min, self.max) {
             (Some(min), Some(max)) => format!(" from {min} to {max}"),
             (Some(min), None) => format!(" of at least {min}"),
             (None, Some(max)) => format!(" of at most {max}"),
             (None, None) => String::new(),
         };
-        let unset = if self.default.is_null() {
+        for (bound, word) in [(self.above, "above"), (self.below, "below")] {
+            if let Some(bound) = bound {
+                range += &format!(", {word} {bound}");
+            }
+        }
+        let unset = if self.nullable {
             ", or null for unset"
         } else {
             ""

@@ -14,6 +14,7 @@ mod manifest;
 mod models;
 mod nvml;
 mod output;
+mod params;
 mod results;
 mod root;
 mod session;
@@ -69,6 +70,9 @@ enum Command {
     /// Plan, run and follow campaigns.
     #[command(subcommand)]
     Campaign(campaign::Command),
+    /// Look at the parameters that a backend has, version by version.
+    #[command(subcommand)]
+    Params(params::Command),
     /// Look at sealed campaigns.
     #[command(subcommand)]
     Manifest(manifest::Command),
@@ -134,6 +138,7 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Images(command) => images::run(command, &Root::find(root)?).await,
             Command::Models(command) => models::run(command, &Root::find(root)?).await,
             Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
+            Command::Params(command) => params::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
             Command::Results(command) => results::run(command, &Root::find(root)?),
             Command::Gpu(command) => gpu::run(&command, &Root::find(root)?),

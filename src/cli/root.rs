@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::CliError;
 use crate::campaign::PromptSource;
+use crate::catalogue;
 use crate::diagnostics::Failure;
 use crate::runner::Planned;
 use crate::runner::project::Project;
@@ -81,11 +82,11 @@ impl Root {
         )?)
     }
 
-    /// Texts of all catalogues, by file name.
+    /// Texts of all catalogues, by file name: pairs joined, with the pins.
     ///
     /// # Errors
-    /// If one cannot be read.
-    pub fn catalogues(&self) -> Result<BTreeMap<String, String>, CliError> {
+    /// If one cannot be read, or has lost its other half.
+    pub fn catalogues(&self) -> Result<BTreeMap<String, String>, Failure> {
         let folder = self.path.join("catalogues");
         let unreadable = |reason: std::io::Error| CliError::Unreadable {
             path: folder.clone(),
@@ -103,7 +104,7 @@ impl Root {
                 );
             }
         }
-        Ok(texts)
+        Ok(catalogue::joined(texts)?)
     }
 
     /// The project as the runner sees it: the root, the invoking user and the environment.

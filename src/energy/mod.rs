@@ -25,8 +25,11 @@ pub mod waveform;
 pub mod window;
 
 pub use baseline::{Baseline, BaselineRequest, IdleState};
-pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
-pub use gap::{GapReading, GapRule, GapState};
+pub use figures::{
+    AttentionShape, FlopsEstimate, Latency, OpenLoopFigures, Slo, SloFigures, WindowFigures,
+    WindowKind, flops_estimate, slo_figures, window_figures,
+};
+pub use gap::{EQUILIBRIUM_SECONDS, GapReading, GapRule, GapSeries, GapState};
 pub use integrate::{Integral, integrate};
 pub use leak::{LeakRule, LeakVerdict, Occupant, OccupantOwner, Occupied};
 pub use per_token::{Denominators, EnergyFigures, energy_figures};

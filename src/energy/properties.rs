@@ -87,7 +87,7 @@ proptest! {
             max_seconds: 300.0,
         };
         let reading = |temperature_celsius, watts| Some(GapReading { temperature_celsius, watts });
-        let at = |elapsed| rule.judge(elapsed, reading(celsius, watts), reading(40.0, 118.0));
+        let at = |elapsed| rule.judge(elapsed, reading(celsius, watts), reading(40.0, 118.0), false);
         if at(elapsed) != GapState::Wait {
             prop_assert_eq!(at(elapsed + later), at(elapsed));
         }

@@ -52,6 +52,8 @@ pub enum Phase {
     Measure,
     /// Copying, checking and writing.
     Store,
+    /// The engine is asked for its quality.
+    Assess,
 }
 
 impl Phase {
@@ -64,6 +66,7 @@ impl Phase {
             Self::Baseline => "baseline",
             Self::Measure => "measure",
             Self::Store => "store",
+            Self::Assess => "assess",
         }
     }
 }

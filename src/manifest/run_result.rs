@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::EnergyNote;
 use crate::energy::split::PhaseEnergy;
 use crate::energy::{
-    Baseline, Convergence, GapReading, GapState, Iteration, LeakVerdict, Throttle, WarmupCriterion,
-    WindowFigures,
+    Baseline, Convergence, FlopsEstimate, GapReading, GapState, Iteration, LeakVerdict, SloFigures,
+    Throttle, WarmupCriterion, WindowFigures,
 };
 use crate::execution::Verdict;
 use crate::store::ModelIdentity;
@@ -46,7 +46,11 @@ pub struct RunResult {
     pub experiment_hash: Digest,
     /// The experiment, fully resolved: what was asked.
     pub config: Value,
-    /// Parameters that the engine holds with another value than was asked.
+    /// Parameters as the engine really holds them, those of its own choosing included.
+    #[serde(default)]
+    pub effective: Parameters,
+    /// Parameters that the engine holds with another value than was asked. Where nothing was asked (null) there is
+    /// no change: `effective` says what it chose.
     pub changed_parameters: BTreeMap<String, ParameterChange>,
     /// Version of the engine that answered; the pinned one is in `config`.
     pub backend_version: String,
@@ -81,6 +85,12 @@ pub struct RunResult {
     pub warmup: Option<WarmupNote>,
     /// Throughput and latency.
     pub figures: WindowFigures,
+    /// How the window kept the campaign's `slo`. Null without one.
+    #[serde(default)]
+    pub slo: Option<SloFigures>,
+    /// Floating-point operations of the window, estimated. Null where the model's size is not known.
+    #[serde(default)]
+    pub flops: Option<FlopsEstimate>,
     /// Readings are of lemctl's GPU simulator: never compared with those of a GPU.
     pub simulated: bool,
     /// Energy.
@@ -121,7 +131,8 @@ pub fn changes(
         .iter()
         .filter_map(|(name, asked)| {
             let held = effective.get(name).unwrap_or(&Value::Null);
-            let same = asked == held
+            let same = asked.is_null()
+                || asked == held
                 || asked
                     .as_f64()
                     .is_some_and(|asked| held.as_f64() == Some(asked));
@@ -244,8 +255,12 @@ mod tests {
         let parameters =
             |value: Value| -> Parameters { serde_json::from_value(value).expect("an object") };
         let found = changes(
-            &parameters(json!({"threads": 2, "temperature": 1, "dtype": "bfloat16", "gone": 1})),
-            &parameters(json!({"threads": 1, "temperature": 1.0, "dtype": "bfloat16"})),
+            &parameters(
+                json!({"threads": 2, "temperature": 1, "dtype": "bfloat16", "gone": 1, "unset": null}),
+            ),
+            &parameters(
+                json!({"threads": 1, "temperature": 1.0, "dtype": "bfloat16", "unset": 8192}),
+            ),
         );
         assert_eq!(found.keys().collect::<Vec<_>>(), ["gone", "threads"]);
         assert_eq!(found["threads"].effective, json!(1));

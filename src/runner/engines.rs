@@ -11,18 +11,11 @@ use serde_json::Value;
 
 use super::containers::engine_cause;
 use super::session::{Halt, Runner};
+use super::worker_codes::worker_cause;
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
 use crate::worker::{Worker, WorkerError, exit_record, printable};
 
-/// Codes with which a worker says that the config is at fault; docs/formats.md lists them.
-const CONFIG_CODES: [&str; 5] = [
-    "bad_parameter",
-    "context_exceeded",
-    "out_of_memory",
-    "model_unavailable",
-    "unsupported",
-];
 /// How long a worker may take to free everything.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -37,43 +30,6 @@ pub(super) struct Loaded {
     pub(super) report: LoadedReport,
     /// Runs measured on it so far.
     pub(super) runs: u32,
-}
-
-/// What a worker's error means for the campaign.
-pub(super) fn worker_cause(error: &WorkerError) -> Cause {
-    let (blame, code) = match error {
-        WorkerError::Refused { code, .. } if CONFIG_CODES.contains(&code.as_str()) => {
-            (Blame::Config, code.as_str())
-        }
-        WorkerError::Refused { code, .. } if is_code(code) => (Blame::Worker, code.as_str()),
-        WorkerError::Refused { .. } => (Blame::Worker, "worker_error"),
-        WorkerError::TimedOut { .. } => (Blame::Worker, "timed_out"),
-        WorkerError::Gone { .. } => (Blame::Worker, "worker_gone"),
-        WorkerError::Protocol { .. } => (Blame::Worker, "protocol_broken"),
-        WorkerError::Connection { .. } => (Blame::Environment, "connection_broken"),
-    };
-    let message = match error {
-        WorkerError::Refused { code, message, .. } if !is_code(code) => {
-            format!("{code}: {message}")
-        }
-        WorkerError::Refused { message, .. } => message.clone(),
-        error => error.to_string(),
-    };
-    let cause = Cause::new(blame, code, message);
-    match error {
-        WorkerError::Refused {
-            hint: Some(hint), ..
-        } => cause.hint(hint.clone()),
-        _ => cause,
-    }
-}
-
-/// Whether a worker's code has the form of one, and is none that lemctl gives itself: journal, tables and
-/// `--retry` take them for its own words.
-fn is_code(code: &str) -> bool {
-    const OWN: [&str; 3] = ["container_lost", "interrupted", "connection_broken"];
-    let form = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    (1..=64).contains(&code.len()) && code.bytes().all(form) && !OWN.contains(&code)
 }
 
 pub(super) fn seconds(seconds: f64) -> Duration {
@@ -113,6 +69,8 @@ impl<E: ContainerEngine> Runner<E> {
         let plan = self.opened.planned.plan.clone();
         let campaign = self.opened.planned.campaign.clone();
         let timeouts = &campaign.execution.timeouts;
+        let experiment = &plan.experiments[plan.loads[load].experiment];
+        let pinned = &experiment.backend_version;
         let talk = async {
             let hello = match worker
                 .ask(None, Request::Hello {}, seconds(timeouts.start_seconds))
@@ -121,10 +79,10 @@ impl<E: ContainerEngine> Runner<E> {
                 Outcome::Hello(hello) => hello,
                 other => return Err(unexpected("hello", &other)),
             };
-            if let Err(cause) = check_hello(backend, &hello, &campaign.gpus) {
+            let strict = campaign.strict_versions.then_some(&**pinned);
+            if let Err(cause) = check_hello(backend, &hello, &campaign.gpus, strict) {
                 return Ok(Err(cause));
             }
-            let experiment = &plan.experiments[plan.loads[load].experiment];
             let request = Load {
                 parameters: experiment.engine.clone(),
                 model: experiment.model.clone(),
@@ -153,6 +111,12 @@ impl<E: ContainerEngine> Runner<E> {
             "model_parameters": report.model_parameters,
         });
         self.note_resident();
+        if hello.backend_version != *pinned {
+            self.warn(format!(
+                "the image's {backend} is of version {}, the catalogue of {pinned}: results are flagged; rebuild the image, or set `strict_versions: true`",
+                printable(hello.backend_version.as_bytes())
+            ));
+        }
         let backend = backend.to_owned();
         self.engine = Some(Loaded {
             worker,
@@ -266,7 +230,13 @@ impl<E: ContainerEngine> Runner<E> {
 }
 
 /// Whether the worker is the one that was asked for; known before it loads anything.
-fn check_hello(backend: &str, hello: &Hello, gpus: &[String]) -> Result<(), Cause> {
+/// `pinned` is the only version that it may be of, where the campaign is strict.
+fn check_hello(
+    backend: &str,
+    hello: &Hello,
+    gpus: &[String],
+    pinned: Option<&str>,
+) -> Result<(), Cause> {
     let said = |text: &str| printable(text.as_bytes());
     let wrong = |what: String| Err(Cause::new(Blame::Environment, "worker_is_another", what));
     if hello.protocol_version != PROTOCOL_VERSION {
@@ -280,6 +250,17 @@ fn check_hello(backend: &str, hello: &Hello, gpus: &[String]) -> Result<(), Caus
             "the image's worker is backend {}, not {backend}",
             said(&hello.backend)
         ));
+    }
+    if let Some(pinned) = pinned.filter(|pinned| hello.backend_version != *pinned) {
+        let message = format!(
+            "the image's {backend} is of version {}, the catalogue of {pinned}, and `strict_versions` asks for that one",
+            said(&hello.backend_version)
+        );
+        return Err(
+            Cause::new(Blame::Environment, "backend_version_differs", message).hint(format!(
+                "rebuild the image with lemctl images build {backend}, or choose the catalogue of its version"
+            )),
+        );
     }
     if !gpus.is_empty() && hello.gpus != gpus {
         let (seen, asked) = (said(&hello.gpus.join(", ")), gpus.join(", "));

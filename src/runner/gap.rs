@@ -1,12 +1,13 @@
 //! The gap before a run: idle until the GPUs are back where they were in the same state, with a floor and a cap.
 //! When that is so is judged in `energy`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::attempt::Halt;
 use super::session::Runner;
 use crate::containers::ContainerEngine;
-use crate::energy::{GapReading, GapState};
+use crate::energy::{GapReading, GapSeries, GapState};
 use crate::execution::{Notice, Phase};
 use crate::manifest::{GapGpu, GapNote};
 
@@ -30,19 +31,18 @@ impl<E: ContainerEngine> Runner<E> {
         }
         self.phase(run, Phase::Gap);
         let start = tokio::time::Instant::now();
+        let mut series: BTreeMap<String, GapSeries> = BTreeMap::new();
         loop {
             note.seconds = start.elapsed().as_secs_f64();
-            // Until the floor is over nobody needs to look.
-            if note.seconds >= rule.floor_seconds {
-                note.gpus = self.gap_readings();
+            // Looked at from the start: whether a GPU moves is seen over time.
+            note.gpus = self.gap_readings();
+            let mut states = vec![rule.judge(note.seconds, None, None, false)];
+            for gpu in &note.gpus {
+                let series = series.entry(gpu.gpu.clone()).or_default();
+                series.push(note.seconds, gpu.reading);
+                states.push(rule.judge(note.seconds, gpu.reading, gpu.reference, series.flat()));
             }
-            note.ended = GapState::of_all(
-                std::iter::once(rule.judge(note.seconds, None, None)).chain(
-                    note.gpus
-                        .iter()
-                        .map(|gpu| rule.judge(note.seconds, gpu.reading, gpu.reference)),
-                ),
-            );
+            note.ended = GapState::of_all(states);
             if note.ended != GapState::Wait {
                 return Ok(note);
             }

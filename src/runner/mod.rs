@@ -4,7 +4,9 @@
 //! and `worker`. It knows the container engine only as a trait and never prints.
 
 mod agent;
+mod assess;
 mod attempt;
+pub mod audit;
 mod changes;
 pub mod characterise;
 mod containers;
@@ -31,6 +33,8 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod window_notes;
+mod worker_codes;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;

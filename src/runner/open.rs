@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use super::RunnerError;
 use crate::campaign::{self, Campaign, Expansion, PromptSource};
-use crate::catalogue::{Catalogue, Catalogues};
+use crate::catalogue::Catalogues;
 use crate::clock::Clock;
 use crate::execution::{Event, Fingerprint, State};
 use crate::journal::{Journal, JournalError, Lock, Replayed, replay};
@@ -42,25 +42,25 @@ impl Planned {
         catalogues: &BTreeMap<String, String>,
         prompts: &dyn PromptSource,
     ) -> Result<Self, RunnerError> {
-        let parsed = catalogues
-            .iter()
-            .map(|(name, text)| Catalogue::parse(&format!("catalogues/{name}"), text))
-            .collect::<Result<Vec<_>, _>>()?;
-        let texts: BTreeMap<String, String> = parsed
-            .iter()
-            .map(|catalogue| catalogue.backend().to_owned())
-            .zip(catalogues.values().cloned())
-            .collect();
+        let parsed = Catalogues::read(catalogues)?;
         let recorder = Recorder {
             source: prompts,
             read: std::cell::RefCell::default(),
         };
-        let campaign = campaign::load(file, text, &Catalogues::new(parsed)?, &recorder)?;
+        let campaign = campaign::load(file, text, &parsed, &recorder)?;
         let mut expansion = campaign.expand();
         let experiments = std::mem::take(&mut expansion.experiments);
         let plan = Plan::new(&campaign, experiments);
-        let used = texts
-            .into_iter()
+        let chosen = campaign.grid.catalogues();
+        let used = catalogues
+            .values()
+            .map(|text| (Digest::of(text.as_bytes()), text))
+            .filter_map(|(digest, text)| {
+                let (backend, _) = chosen
+                    .iter()
+                    .find(|(_, catalogue)| *catalogue.digest() == digest)?;
+                Some(((*backend).to_owned(), text.clone()))
+            })
             .filter(|(backend, _)| plan.backends.contains(backend))
             .collect();
         Ok(Self {

@@ -8,6 +8,7 @@ use super::attempt::Halt;
 use super::engines::{seconds, unexpected};
 use super::power::{self, EDGE_LIMIT};
 use super::session::Runner;
+use super::worker_codes::is_sound_after;
 use crate::campaign::Experiment;
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause, Notice};
@@ -183,8 +184,7 @@ impl<E: ContainerEngine> Runner<E> {
             .unwrap_or_default();
         let cause = self.explain(&experiment.backend, worker_id, error).await;
         // A worker that refused a config is as good as before; any other is not trusted again.
-        let keep_worker =
-            cause.blame == Blame::Config && matches!(error, WorkerError::Refused { .. });
+        let keep_worker = is_sound_after(&cause) && matches!(error, WorkerError::Refused { .. });
         Halt::Failed { cause, keep_worker }
     }
 }

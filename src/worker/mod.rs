@@ -14,5 +14,5 @@ pub use conversation::{Limit, Reply, Worker};
 pub use error::WorkerError;
 pub use lines::{Lines, Piece};
 pub use log::printable;
-pub use outbox::{Collected, OutboxError, collect, exit_record};
+pub use outbox::{Collected, OutboxError, collect, collect_quality, exit_record};
 pub use record::{Expected, check};

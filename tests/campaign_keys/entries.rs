@@ -1,5 +1,7 @@
 //! The keys of a campaign file, each with two values and its effect.
 
+#[path = "arrival_entries.rs"]
+mod arrival_entries;
 #[path = "model_entries.rs"]
 mod model_entries;
 #[path = "policy_entries.rs"]
@@ -51,7 +53,14 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "model: {random: {seed: 2}}",
         Experiments,
     );
+    entry(
+        "versions",
+        "versions: {gadget: 9.9.0}",
+        "versions: {gadget: 9.9.1}",
+        Experiments,
+    );
     entries.extend(model_entries::entries());
+    entries.extend(arrival_entries::entries());
     let mut entry = |key, first: &str, second: &str, effect| {
         entries.push((key, first.to_owned(), second.to_owned(), effect))
     };

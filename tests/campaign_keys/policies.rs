@@ -34,7 +34,12 @@ fn gap(campaign: &Campaign, seconds: f64, celsius: f64, watts: f64) -> String {
         .rule(campaign.execution.config_gap_seconds);
     format!(
         "{:?}",
-        rule.judge(seconds, reading(celsius, watts), reading(40.0, 118.0))
+        rule.judge(
+            seconds,
+            reading(celsius, watts),
+            reading(40.0, 118.0),
+            false
+        )
     )
 }
 

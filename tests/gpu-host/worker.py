@@ -38,7 +38,7 @@ class Worker:
 
         self.torch = torch
         uuid = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
-        self.done(line, of="hello", protocol_version=1, backend="burner", backend_version="1.0.0",
+        self.done(line, of="hello", protocol_version=2, backend="burner", backend_version="1.0.0",
                   packages={"torch": torch.__version__}, gpus=[uuid], device="cuda", monotonic_ns=now())
 
     def load(self, line, request):
@@ -101,7 +101,7 @@ class Worker:
             child.stdout.readline()
         both = dict(self.engine, **work["parameters"])
         record = {
-            "schema_version": 1, "attempt": line["attempt"], "backend": "burner", "backend_version": "1.0.0",
+            "schema_version": 2, "attempt": line["attempt"], "backend": "burner", "backend_version": "1.0.0",
             "device": "cuda", "weights": "random", "requested": both, "effective": both,
             "workload": work["workload"], "arrival": work["arrival"], "token_timing": "measured",
             "marks": [{"name": "measure_start", "monotonic_ns": start}, {"name": "measure_end", "monotonic_ns": end}],

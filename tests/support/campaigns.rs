@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use lemctl::campaign::{Campaign, CampaignReport, PromptSource, load};
-use lemctl::catalogue::{Catalogue, Catalogues};
+use lemctl::catalogue::Catalogues;
 
 pub const REFERENCE: &str = include_str!("../../catalogues/reference-0.1.0.json");
 pub const GADGET: &str = include_str!("gadget-9.9.0.json");
@@ -14,12 +14,20 @@ pub const GADGET: &str = include_str!("gadget-9.9.0.json");
 pub const WIDGET: &str = include_str!("widget-1.0.0.json");
 
 pub fn catalogues() -> Catalogues {
-    let catalogues = [
-        ("reference", REFERENCE),
-        ("gadget", GADGET),
-        ("widget", WIDGET),
+    let newer = GADGET.replace(r#""version": "9.9.0""#, r#""version": "9.9.1""#);
+    let texts = [
+        ("reference-0.1.0.json", REFERENCE),
+        ("gadget-9.9.0.json", GADGET),
+        ("gadget-9.9.1.json", &newer),
+        ("widget-1.0.0.json", WIDGET),
+        ("pins.json", r#"{"gadget": "9.9.0"}"#),
     ];
-    Catalogues::new(catalogues.map(|(name, text)| Catalogue::parse(name, text).unwrap())).unwrap()
+    Catalogues::read(
+        &texts
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .into(),
+    )
+    .unwrap()
 }
 
 /// Prompt files by name.
@@ -44,11 +52,44 @@ pub fn prompts() -> Prompts {
     Prompts(BTreeMap::from([
         ("a.jsonl".to_owned(), lines(8)),
         ("b.jsonl".to_owned(), lines(9)),
+        (
+            "text.jsonl".to_owned(),
+            "{\"text\": \"h\u{e9}\"}\n{\"token_ids\": [5]}\n".to_owned(),
+        ),
+        ("chat.jsonl".to_owned(), format!("{{{CHAT}}}\n")),
+        (
+            "chat.trace".to_owned(),
+            format!("{{\"at\": 0.5, {CHAT}}}\n"),
+        ),
+        ("a.trace".to_owned(), trace(&[0.5, 0.25, 2.0])),
+        ("b.trace".to_owned(), trace(&[0.5, 0.25, 2.5])),
+        ("long.trace".to_owned(), trace(&[0.5; 40])),
+        ("a.jinja".to_owned(), "{{ messages }}".to_owned()),
+        ("b.jinja".to_owned(), "{{ messages[0] }}".to_owned()),
         ("a.json".to_owned(), config(1000, 8)),
         ("b.json".to_owned(), config(1000, 12)),
         ("m/config.json".to_owned(), config(1000, 8)),
         ("n/config.json".to_owned(), config(1000, 8)),
     ]))
+}
+
+/// A conversation, as a line of a file has it.
+const CHAT: &str = r#""messages": [{"role": "user", "content": "hello"}]"#;
+
+/// A trace of random ids, of which the first line says its own length of output.
+fn trace(times: &[f64]) -> String {
+    let lines = times.iter().enumerate().map(|(place, at)| {
+        let output = if place == 0 {
+            ", \"output_tokens\": 3"
+        } else {
+            ""
+        };
+        format!(
+            "{{\"at\": {at}, \"input_tokens\": {}{output}}}\n",
+            place + 4
+        )
+    });
+    lines.collect()
 }
 
 /// A model's `config.json`.

@@ -25,7 +25,7 @@ struct Written {
 
 pub(super) struct GridReader<'a> {
     pub(super) root: &'a Node,
-    catalogues: &'a Catalogues,
+    pub(super) catalogues: &'a Catalogues,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -59,6 +59,7 @@ impl<'a> GridReader<'a> {
             .map(|catalogue| self.product(catalogue))
             .collect();
         self.strangers(&backends);
+        self.versions(&backends);
         products.extend(self.experiments());
         let exclude = self.exclude(&products);
         Grid { products, exclude }
@@ -94,7 +95,7 @@ impl<'a> GridReader<'a> {
 
     fn backend(&mut self, node: &Node) -> Option<Arc<Catalogue>> {
         let name = node.as_text()?;
-        let found = self.catalogues.get(name).cloned();
+        let found = self.chosen(name).cloned();
         if found.is_none() {
             let known: Vec<&str> = self.catalogues.backends().collect();
             let hint = match nearest(name, known.iter().copied()) {

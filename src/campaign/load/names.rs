@@ -25,6 +25,9 @@ impl<'a> GridReader<'a> {
         if catalogue.parameters().contains_key(name) || WORKLOAD_AXES.contains(&name) {
             return true;
         }
+        if self.gone(catalogue, name, place) {
+            return false;
+        }
         let backend = catalogue.backend();
         let hint = if catalogue.extra().contains_key(name) {
             format!("it can be passed on: `grid.extra: {{{backend}: {{{name}: …}}}}`")
@@ -56,6 +59,24 @@ impl<'a> GridReader<'a> {
             ),
             Some(hint),
         );
+        false
+    }
+
+    /// Says of a name that earlier versions had, or that campaigns may not set, why it is refused.
+    fn gone(&mut self, catalogue: &Catalogue, name: &str, place: Place) -> bool {
+        let (backend, version) = (catalogue.backend(), catalogue.version());
+        if let Some(removed) = catalogue.removed().get(name) {
+            let last = &removed.last_version;
+            let message =
+                format!("`{backend}` {version} has no `{name}`: it was dropped after {last}");
+            self.say(place, message, Some(removed.advice()));
+            return true;
+        }
+        if let Some(reason) = catalogue.exclusions().get(name) {
+            let message = format!("`{name}` of `{backend}` is not a campaign's to set");
+            self.say(place, message, Some(reason.clone()));
+            return true;
+        }
         false
     }
 
@@ -150,8 +171,17 @@ impl<'a> GridReader<'a> {
         } in self.of_backend("extra", catalogue)
         {
             match catalogue.extra().get(key) {
-                Some(Level::Engine) => drop(engine.insert(key.clone(), node.to_json())),
-                Some(Level::Request) => drop(request.insert(key.clone(), node.to_json())),
+                Some(entry) => {
+                    let value = node.to_json();
+                    if let Err(mismatch) = entry.admit(&value) {
+                        self.say(node.place, mismatch.message, Some(mismatch.hint));
+                    }
+                    let parameters = match entry.level {
+                        Level::Engine => &mut *engine,
+                        Level::Request => &mut *request,
+                    };
+                    parameters.insert(key.clone(), value);
+                }
                 None if catalogue.parameters().contains_key(key) => {
                     self.say(
                         *key_place,
@@ -162,6 +192,7 @@ impl<'a> GridReader<'a> {
                         ),
                     );
                 }
+                None if self.gone(catalogue, key, *key_place) => {}
                 None => {
                     let hint = match nearest(key, catalogue.extra().keys().map(String::as_str)) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -197,6 +228,7 @@ impl<'a> GridReader<'a> {
             ) {
                 (true, _) => "`extra`",
                 (_, true) => "`shared` or `per_backend`",
+                _ if self.gone(catalogue, key, *key_place) => continue,
                 _ => {
                     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
                     if key.is_empty() || key.len() > 80 || !key.bytes().all(good) {

@@ -129,7 +129,13 @@ mod tests {
             of(ProcessSpec::Constant, 1.0),
             [100_000_000, 200_000_000, 300_000_000, 400_000_000]
         );
-        assert_eq!(of(ProcessSpec::Poisson, 1.0), [0, 0, 0, 0]);
-        assert_eq!(of(ProcessSpec::Gamma, 0.5), [0, 0, 0, 0]);
+        assert_eq!(
+            of(ProcessSpec::Poisson, 1.0),
+            [241_932_357, 371_995_407, 471_473_512, 604_572_426]
+        );
+        assert_eq!(
+            of(ProcessSpec::Gamma, 0.5),
+            [327_343_138, 405_517_544, 661_957_379, 662_042_756]
+        );
     }
 }

@@ -4,7 +4,7 @@ use lem_protocol::{MeasureFor, Prompt};
 
 use super::draw::sample;
 use super::plan::RESERVED_IDS;
-use super::{ArrivalPlan, Lengths, Source, WorkloadContent, WorkloadPlan};
+use super::{ArrivalPlan, Lengths, Source, Vocabulary, WorkloadContent, WorkloadPlan};
 use crate::campaign::length::{LengthSpec, Lognormal};
 use crate::campaign::prompts::{PromptInput, PromptLine};
 
@@ -16,6 +16,8 @@ fn plan(input: LengthSpec, output: LengthSpec, seed: u64, prompts: u32) -> Workl
             prompts,
         },
         output_tokens: Some(output),
+        output: None,
+        chat_template: None,
         arrival: ArrivalPlan::Batch,
         measure: MeasureFor {
             min_seconds: 1.0,
@@ -37,7 +39,7 @@ fn lognormal(mean: f64, sigma: f64, min: u32, max: u32) -> LengthSpec {
 #[test]
 fn the_same_seed_gives_the_same_bytes_for_ever() {
     let plan = plan(LengthSpec::Exact(5), lognormal(8.0, 0.5, 1, 64), 42, 3);
-    let content = WorkloadContent::new(&plan.file(Lengths::default(), Vocabulary::of_size(1000)));
+    let content = WorkloadContent::new(&plan, Lengths::default(), Vocabulary::of_size(1000), None);
     let text = String::from_utf8(content.bytes).unwrap();
     let ids = |prompt: &str, output: u32| {
         format!("{{\"input_ids\":[{prompt}],\"output_tokens\":{output}}}")
@@ -59,8 +61,11 @@ fn the_same_seed_gives_the_same_bytes_for_ever() {
 #[test]
 fn ids_are_within_the_vocabulary_and_skip_the_reserved_ones() {
     for vocab_size in [1, 2, 4, 16, 50_000] {
-        let file = plan(LengthSpec::Exact(200), LengthSpec::Exact(1), 1, 8)
-            .file(Lengths::default(), Vocabulary::of_size(vocab_size));
+        let file = plan(LengthSpec::Exact(200), LengthSpec::Exact(1), 1, 8).file(
+            Lengths::default(),
+            Vocabulary::of_size(vocab_size),
+            None,
+        );
         let ids: Vec<u32> = file
             .prompts
             .into_iter()
@@ -83,10 +88,10 @@ fn lognormal_lengths_have_the_mean_that_is_asked_and_keep_their_bounds() {
         7,
         20_000,
     );
-    let lengths = plan.lengths(Lengths::default());
+    let lengths = plan.lengths(Lengths::default(), true);
     let mean = lengths
         .iter()
-        .map(|(input, _)| f64::from(*input))
+        .filter_map(|length| length.input_tokens.map(f64::from))
         .sum::<f64>()
         / lengths.len() as f64;
     // The standard error of the mean is 100·√(e^0.25 − 1)/√20000, about 0.38.
@@ -94,19 +99,22 @@ fn lognormal_lengths_have_the_mean_that_is_asked_and_keep_their_bounds() {
     assert!(
         lengths
             .iter()
-            .all(|(_, output)| (50..=150).contains(output))
+            .all(|length| (50..=150).contains(&length.output_tokens))
     );
     assert!(
-        lengths.iter().any(|(_, output)| *output == 50)
-            && lengths.iter().any(|(_, output)| *output == 150)
+        lengths.iter().any(|length| length.output_tokens == 50)
+            && lengths.iter().any(|length| length.output_tokens == 150)
     );
 }
 
 #[test]
 fn the_length_of_outputs_moves_no_input() {
     let inputs = |output| -> Vec<Vec<u32>> {
-        let file = plan(lognormal(20.0, 0.5, 1, 90), output, 3, 8)
-            .file(Lengths::default(), Vocabulary::of_size(500));
+        let file = plan(lognormal(20.0, 0.5, 1, 90), output, 3, 8).file(
+            Lengths::default(),
+            Vocabulary::of_size(500),
+            None,
+        );
         file.prompts
             .into_iter()
             .map(|prompt| prompt.input_ids)
@@ -126,12 +134,12 @@ fn the_longest_is_that_of_the_prompts() {
         9,
         50,
     );
-    let file = plan.file(Lengths::default(), Vocabulary::of_size(100));
-    let longest = plan.longest(Lengths::default());
+    let file = plan.file(Lengths::default(), Vocabulary::of_size(100), None);
+    let longest = plan.longest(Lengths::default(), true);
     let total = |prompt: &Prompt| prompt.input_ids.len() as u64 + u64::from(prompt.output_tokens);
-    assert_eq!(Some(longest.total), file.prompts.iter().map(total).max());
+    assert_eq!(longest.total, file.prompts.iter().map(total).max());
     assert_eq!(
-        Some(longest.input as usize),
+        longest.input.map(|input| input as usize),
         file.prompts
             .iter()
             .map(|prompt| prompt.input_ids.len())
@@ -141,7 +149,7 @@ fn the_longest_is_that_of_the_prompts() {
         input_tokens: Some(5),
         output_tokens: None,
     };
-    assert_eq!(plan.longest(axes).input, 5);
+    assert_eq!(plan.longest(axes, true).input, Some(5));
 }
 
 #[test]
@@ -150,6 +158,7 @@ fn a_sample_is_a_part_of_the_lines_in_an_order_of_its_seed() {
         .map(|id| PromptLine {
             input: PromptInput::Tokens(vec![id]),
             output_tokens: None,
+            at_ns: None,
         })
         .collect();
     let first = sample(lines.clone(), 5, 1);
@@ -158,7 +167,10 @@ fn a_sample_is_a_part_of_the_lines_in_an_order_of_its_seed() {
     assert!(first.iter().all(|line| lines.contains(line)));
     let mut all = sample(lines.clone(), 50, 3);
     assert_ne!(all, lines);
-    all.sort_by_key(|line| line.input.ids());
+    all.sort_by_key(|line| match &line.input {
+        PromptInput::Tokens(ids) => ids[0],
+        _ => 0,
+    });
     assert_eq!(all, lines);
 }
 
@@ -167,6 +179,7 @@ fn texts_are_their_bytes() {
     let line = PromptLine {
         input: PromptInput::Text("hé".to_owned()),
         output_tokens: Some(3),
+        at_ns: None,
     };
     let plan = WorkloadPlan {
         source: Source::Lines {
@@ -175,7 +188,7 @@ fn texts_are_their_bytes() {
         },
         ..plan(LengthSpec::Exact(1), LengthSpec::Exact(9), 0, 1)
     };
-    let file = plan.file(Lengths::default(), Vocabulary::of_size(256));
+    let file = plan.file(Lengths::default(), Vocabulary::of_size(256), None);
     assert_eq!(
         file.prompts,
         [Prompt {
@@ -184,5 +197,5 @@ fn texts_are_their_bytes() {
             ..Prompt::default()
         }]
     );
-    assert_eq!(plan.max_token_id(), Some(255));
+    assert_eq!(plan.max_token_id(true), Some(255));
 }

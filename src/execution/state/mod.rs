@@ -9,7 +9,7 @@ mod transition;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
+use super::{Assessed, Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
 use crate::plan::{Plan, Step};
 use crate::units::Digest;
 
@@ -155,6 +155,8 @@ pub struct State {
     models: BTreeMap<String, serde_json::Value>,
     retired: BTreeMap<(Digest, u32), (String, RunState)>,
     overrides: Vec<String>,
+    /// Quality by experiment hash.
+    quality: HashMap<Digest, Assessed>,
     pub(in crate::execution) backends: HashMap<String, BackendState>,
     pub(in crate::execution) loaded: Option<usize>,
     pub(in crate::execution) resident_baseline: bool,
@@ -198,6 +200,7 @@ impl State {
             models: BTreeMap::new(),
             retired: BTreeMap::new(),
             overrides: Vec::new(),
+            quality: HashMap::new(),
             backends: HashMap::new(),
             loaded: None,
             resident_baseline: false,

@@ -66,17 +66,37 @@ fn checked(record: &Record) -> Result<Record, String> {
 }
 
 fn checked_as(record: &Record, arrival: Arrival) -> Result<Record, String> {
-    let requested = Parameters::new();
-    let expected = Expected {
+    checked_with(record, arrival, |_| ())
+}
+
+/// Two prompts: one of exact length, of which all is known, and one whose input only a tokenizer knows and whose
+/// output may end before five tokens.
+const LENGTHS: [PromptLength; 2] = [
+    PromptLength {
+        input_tokens: Some(2),
+        output_tokens: 3,
+        natural: false,
+    },
+    PromptLength {
+        input_tokens: None,
+        output_tokens: 5,
+        natural: true,
+    },
+];
+
+static NONE: Parameters = Parameters::new();
+
+fn checked_with<'a>(
+    record: &Record,
+    arrival: Arrival,
+    change: impl FnOnce(&mut Expected<'a>),
+) -> Result<Record, String> {
+    let mut expected = Expected {
         attempt: "e.c1.a1",
         backend: "reference",
-        requested: &requested,
+        requested: &NONE,
         workload: "aa",
-        lengths: &[PromptLength {
-            input_tokens: Some(2),
-            output_tokens: 3,
-            natural: false,
-        }],
+        lengths: &LENGTHS[..1],
         arrivals_ns: &[],
         chat_template: None,
         weights: Weights::Random,
@@ -88,6 +108,7 @@ fn checked_as(record: &Record, arrival: Arrival) -> Result<Record, String> {
         go_ns: 900,
         done_ns: 2_000_002_000,
     };
+    change(&mut expected);
     check(&serde_json::to_vec(record).expect("writes"), &expected)
 }
 
@@ -139,7 +160,7 @@ fn what_was_in_flight_is_checked_too() {
 #[test]
 fn every_lie_is_named() {
     type Lie = (&'static str, fn(&mut Record));
-    let lies: [Lie; 14] = [
+    let lies: [Lie; 21] = [
         ("schema_version", |r| r.schema_version = 99),
         ("attempt", |r| r.attempt = "e.c1.a2".into()),
         ("backend", |r| r.backend = "vllm".into()),
@@ -158,6 +179,13 @@ fn every_lie_is_named() {
         ("prompt 7", |r| r.requests[0].prompt = 7),
         ("output_tokens", |r| r.requests[0].output_tokens = 4),
         ("last token", |r| r.requests[0].token_gaps_ns[1] = u64::MAX),
+        ("weights", |r| r.weights = Weights::Real),
+        ("has due_ns", |r| r.requests[0].due_ns = Some(1_000)),
+        ("out of a cache", |r| r.requests[0].cached_tokens = 3),
+        ("length was fixed", |r| r.requests[0].ended_early = true),
+        ("chunk_tokens", |r| r.requests[0].chunk_tokens = vec![1, 1]),
+        ("chunk_tokens", |r| r.requests[0].chunk_tokens = vec![3, 0]),
+        ("token_timing", |r| r.requests[0].chunk_tokens = vec![1, 2]),
     ];
     for (word, lie) in lies {
         let mut record = record();
@@ -167,5 +195,148 @@ fn every_lie_is_named() {
             error.contains(word) || word == "last token",
             "{word}: {error}"
         );
+    }
+}
+
+#[test]
+fn chunks_make_times_estimates() {
+    let mut record = record();
+    record.requests[0].chunk_tokens = vec![1, 2];
+    record.token_timing = TimingKind::Estimated;
+    assert_eq!(checked(&record), Ok(record.clone()));
+}
+
+/// Two requests of the second prompt: one that ended early and one at its cap.
+fn natural() -> Record {
+    let request = |output_tokens: u32, ended_early| RequestRecord {
+        prompt: 1,
+        input_tokens: 7,
+        output_tokens,
+        token_gaps_ns: vec![10; output_tokens as usize - 1],
+        ended_early,
+        ..record().requests[0].clone()
+    };
+    Record {
+        requests: vec![request(2, true), request(5, false)],
+        tokens_sha256: Some("ab".repeat(32)),
+        ..record()
+    }
+}
+
+fn checked_natural(record: &Record, template: Option<&str>) -> Result<Record, String> {
+    checked_with(record, Arrival::Batch {}, |expected| {
+        expected.lengths = &LENGTHS;
+        expected.chat_template = template;
+    })
+}
+
+#[test]
+fn a_texts_length_is_what_it_always_is_and_an_output_ends_where_it_may() {
+    assert_eq!(checked_natural(&natural(), None), Ok(natural()));
+    type Lie = (&'static str, fn(&mut Record));
+    let lies: [Lie; 8] = [
+        ("input_tokens is 8, asked for 7", |r| {
+            r.requests[1].input_tokens = 8
+        }),
+        ("no input", |r| r.requests[0].input_tokens = 0),
+        ("asked for 1 to 5", |r| r.requests[1].output_tokens = 6),
+        ("asked for 1 to 5", |r| r.requests[0].output_tokens = 0),
+        ("did not end early", |r| r.requests[0].ended_early = false),
+        ("ended early, with all", |r| {
+            r.requests[1].ended_early = true
+        }),
+        ("tokens_sha256 is absent", |r| r.tokens_sha256 = None),
+        ("no SHA-256", |r| r.tokens_sha256 = Some("x".into())),
+    ];
+    for (word, lie) in lies {
+        let mut record = natural();
+        lie(&mut record);
+        let error = checked_natural(&record, None).expect_err(word);
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    let template = "cd".repeat(32);
+    let error = checked_natural(&natural(), Some(&template)).expect_err("no template");
+    assert!(error.contains("chat_template_sha256"), "{error}");
+    let mut told = natural();
+    told.chat_template_sha256 = Some(template.clone());
+    assert!(checked_natural(&told, Some(&template)).is_ok());
+}
+
+/// The schedule of [`open_loop`], in ns from its origin.
+const ARRIVALS: [u64; 3] = [100, 100, 1_500_000_000];
+
+/// Three requests of two prompts, the last of which is late and does not finish.
+fn open_loop() -> Record {
+    let origin = 1_005;
+    let request = |prompt, due: u64| RequestRecord {
+        prompt,
+        input_tokens: 2,
+        due_ns: Some(origin + due),
+        queued_ns: origin + due + 7,
+        prefill_ns: origin + due + 8,
+        first_token_ns: origin + due + 9,
+        ..record().requests[0].clone()
+    };
+    Record {
+        arrival: Arrival::OpenLoop { drain_seconds: 1 },
+        requests: vec![request(1, 100), request(0, 100)],
+        unfinished: vec![UnfinishedRequest {
+            prompt: 0,
+            input_tokens: 2,
+            due_ns: Some(origin + ARRIVALS[2]),
+            queued_ns: origin + ARRIVALS[2] + 50,
+            ..UnfinishedRequest::default()
+        }],
+        marks: vec![
+            record().marks[0],
+            Mark {
+                name: MarkName::MeasureEnd,
+                monotonic_ns: 2_500_001_005,
+            },
+        ],
+        ..record()
+    }
+}
+
+fn checked_open(record: &Record) -> Result<Record, String> {
+    let arrival = Arrival::OpenLoop { drain_seconds: 1 };
+    checked_with(record, arrival, |expected| {
+        expected.lengths = &[LENGTHS[0], LENGTHS[0]];
+        expected.arrivals_ns = &ARRIVALS;
+        expected.measure.min_requests = 3;
+        expected.done_ns = 3_000_000_000;
+    })
+}
+
+#[test]
+fn an_open_loop_is_held_against_its_schedule() {
+    // Fewer have finished than were planned: that is what it is measured for.
+    assert_eq!(checked_open(&open_loop()), Ok(open_loop()));
+    type Lie = (&'static str, fn(&mut Record));
+    let lies: [Lie; 8] = [
+        ("2 requests are in the record, 3", |r| r.unfinished.clear()),
+        ("4 requests are in the record", |r| {
+            r.requests.push(r.requests[0].clone())
+        }),
+        ("no due_ns", |r| r.requests[0].due_ns = None),
+        ("before it was due", |r| r.requests[0].queued_ns = 1_050),
+        ("prompt 1 is due 101 ns", |r| {
+            r.requests[0].due_ns = Some(1_106);
+        }),
+        ("the schedule has prompt 1 at", |r| r.requests[0].prompt = 0),
+        ("not due where", |r| {
+            for request in &mut r.requests {
+                request.due_ns = Some(1_104);
+            }
+        }),
+        ("before the 1 s of drain", |r| {
+            r.marks[1].monotonic_ns = 2_500_001_004
+        }),
+    ];
+    for (word, lie) in lies {
+        let mut record = open_loop();
+        lie(&mut record);
+        let error = checked_open(&record).expect_err(word);
+        assert!(error.contains(word), "{word}: {error}");
     }
 }

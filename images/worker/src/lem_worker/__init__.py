@@ -1,0 +1,1 @@
+"""The worker of the Python engines: one conversation with lemctl, one engine behind a small interface."""

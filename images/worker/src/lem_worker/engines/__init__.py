@@ -1,0 +1,1 @@
+"""The engines. Each is imported when it is chosen: importing one takes seconds and may touch a GPU."""
