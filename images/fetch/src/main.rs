@@ -71,7 +71,7 @@ fn answer(request: FetchRequest, arguments: &Arguments) -> Result<FetchReply, Fa
             id,
             revision,
         } => {
-            let hub = hub::Hub::new(&endpoint, &id, arguments.token.as_deref())?;
+            let hub = hub::Hub::new(&endpoint, &id, arguments)?;
             let commit = hub.listing(&revision)?.commit;
             Ok(FetchReply::Resolved { commit })
         }
@@ -81,7 +81,7 @@ fn answer(request: FetchRequest, arguments: &Arguments) -> Result<FetchReply, Fa
             commit,
             folder,
         } => {
-            let hub = hub::Hub::new(&endpoint, &id, arguments.token.as_deref())?;
+            let hub = hub::Hub::new(&endpoint, &id, arguments)?;
             let folder = Folder::kept(&arguments.root, &folder)?;
             let files = hub::download(&hub, &commit, &folder)?;
             Ok(FetchReply::Done { files })
