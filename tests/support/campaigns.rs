@@ -14,7 +14,10 @@ pub const GADGET: &str = include_str!("gadget-9.9.0.json");
 pub const WIDGET: &str = include_str!("widget-1.0.0.json");
 
 pub fn catalogues() -> Catalogues {
+    // The one engine that has a profiler.
+    let pytorch = WIDGET.replace("\"widget\"", "\"pytorch\"");
     let catalogues = [
+        ("pytorch", pytorch.as_str()),
         ("reference", REFERENCE),
         ("gadget", GADGET),
         ("widget", WIDGET),
