@@ -17,8 +17,14 @@ SIMULATED = LEM_SIMULATED_GPUS=GPU-00000000-0000-0000-0000-000000000000 LEM_NVML
 # Containers as root only where root itself asks for it, and then by name.
 INIT_FLAGS = $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# The worker of the Python engines: its tools, and the image with a CPU torch that its tests and campaigns run in.
+WORKER := images/worker
+WORKER_TOOLS := $(TARGET)/worker-tools
+CPU_TORCH := tests/support/cpu-torch/build
+SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
+
 .PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy lint test-docs \
-	test-all docs
+	test-all docs worker-lint worker-test cpu-torch
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -56,11 +62,12 @@ simulator: ## build the GPU simulator, which stands for libnvidia-ml.so.1 (docs/
 
 images: ## build the static programs that go into the images, into images/dist
 	RUSTFLAGS='-C target-feature=+crt-static' \
-		cargo build --release --locked --target $(HOST) -p lem-agent -p lem-reference
+		cargo build --release --locked --target $(HOST) -p lem-agent -p lem-reference -p lem-fetch
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-agent images/dist/lem-agent
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-reference images/dist/lem-worker
+	install -D -m 755 $(TARGET)/$(HOST)/release/lem-fetch images/dist/lem-fetch
 
-test: ready fmt-check clippy images test-docs test-all ## everything: format, lints, unit, property, snapshot, CLI and Docker tests
+test: ready fmt-check clippy worker-lint images cpu-torch worker-test test-docs test-all ## everything: format, lints, unit, property, snapshot, CLI and Docker tests
 	@echo "make test: format, lints, doc tests and all tests passed ($(if $(NEXTEST),cargo nextest,cargo test))."
 
 fmt-check:
@@ -68,6 +75,28 @@ fmt-check:
 
 clippy:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Made again when the pins change.
+$(WORKER_TOOLS)/made: $(WORKER)/requirements-tools.txt
+	python3 -m venv --clear $(WORKER_TOOLS)
+	$(WORKER_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+worker-lint: $(WORKER_TOOLS)/made ## ruff and mypy --strict on the worker of the Python engines
+	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/ruff format --check && $(abspath $(WORKER_TOOLS))/bin/ruff check \
+		&& $(abspath $(WORKER_TOOLS))/bin/mypy
+
+cpu-torch: $(WORKER_TOOLS)/made ## build the image with a CPU torch that tests run the pytorch engine in
+	$(if $(SKIP_DOCKER),@echo "SKIPPED: LEM_SKIP_DOCKER_TESTS=1. The image with a CPU torch was not built.",\
+		@$(CPU_TORCH) make $(WORKER_TOOLS)/bin/python)
+
+# The pytorch engine's tests need torch: they run in the image, and are left out here. One thread: those of a tiny model
+# would wait for each other on a busy machine.
+worker-test: $(WORKER_TOOLS)/made cpu-torch ## pytest on the worker of the Python engines, here and with a CPU torch
+	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/python -m pytest -q
+	$(if $(SKIP_DOCKER),@echo "SKIPPED: LEM_SKIP_DOCKER_TESTS=1. The pytorch engine was not tested.",\
+		docker run --rm --network none --label org.lemctl.test=worker --volume $(CURDIR):/lemctl:ro --workdir /lemctl/$(WORKER) \
+			--env LEM_TORCH_TESTS=required --env OMP_NUM_THREADS=1 "$$($(CPU_TORCH) name)" python3 -m pytest -q -p no:cacheprovider tests/pytorch_engine)
 
 # Before the others, so that the output ends with the long run's summary.
 test-docs:

@@ -143,12 +143,29 @@ examine_compose() {
   fi
 }
 
+# The worker of the Python engines is tested too: its tools in a venv, and the engine that runs on a CPU in a root that
+# is made of Debian's packages.
+examine_worker() {
+  if python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    present "python3 $(python3 -c 'import platform; print(platform.python_version())'), venv"
+  else
+    absent "python3 3.11 or newer with venv (make test)"
+    packages+=(python3-venv)
+  fi
+  examine_tool mmdebstrap mmdebstrap "make test: the image with a CPU torch"
+  if [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+    absent "Debian's archive keys (make test: the image with a CPU torch)"
+    packages+=(debian-archive-keyring)
+  fi
+}
+
 examine() {
   packages=() by_hand=() start_engine=no missing=no
   examine_build
   examine_rust
   examine_engine
   examine_compose
+  examine_worker
 }
 
 # ---- What is done about it ----

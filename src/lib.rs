@@ -21,6 +21,7 @@ pub mod journal;
 pub mod manifest;
 pub mod plan;
 pub mod progress;
+pub mod quality;
 pub mod report;
 pub mod runner;
 pub mod store;

@@ -263,6 +263,24 @@ impl Campaign {
         }
     }
 
+    /// The value of a parameter or fact at an experiment; null where nothing has that name.
+    pub(super) fn value_at(&self, experiment: &Experiment, name: &str) -> Value {
+        let Some(product) = self
+            .grid
+            .products
+            .get(usize::from(experiment.point.product))
+        else {
+            return Value::Null;
+        };
+        let settings = product.settings(experiment.point.index);
+        let parameters = experiment.engine.get(name);
+        parameters
+            .or_else(|| experiment.request.get(name))
+            .or_else(|| settings.iter().find_map(|setting| setting.get(name)))
+            .cloned()
+            .unwrap_or_else(|| Facts::new(product, &self.plan, &self.model).value(name, &[]))
+    }
+
     fn workload_base(&self, name: &str) -> Option<Value> {
         let product = self.grid.products.first()?;
         Some(Facts::new(product, &self.plan, &self.model).value(name, &[]))

@@ -11,9 +11,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::model::ModelSpec;
-use super::policy::{BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, WarmupPolicy};
+use super::policy::{
+    BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, QualityPolicy, WarmupPolicy,
+};
 use super::workload::WorkloadSpec;
-use crate::energy::VerdictRules;
+use crate::energy::{Slo, VerdictRules};
 
 /// A measurement campaign of lemctl.
 #[derive(JsonSchema)]
@@ -53,9 +55,15 @@ pub(super) struct CampaignFile {
     /// Thresholds by which runs and the campaign are judged.
     #[schemars(default)]
     rules: VerdictRules,
+    /// How outputs are judged.
+    #[schemars(default)]
+    quality: QualityPolicy,
     /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
     #[schemars(default)]
     strict_versions: bool,
+    /// Latencies that a service has to keep: gives goodput.
+    #[schemars(default)]
+    slo: Option<Slo>,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Figures, ResultFile, Verdict};
+use super::{Assessed, Cause, Figures, ResultFile, Verdict};
 use crate::units::Digest;
 
 /// One thing that happened.
@@ -100,6 +100,13 @@ pub enum Event {
         run: String,
         /// Its number.
         attempt: u32,
+    },
+    /// An experiment's outputs were judged, or could not be. A later one of the same experiment replaces it.
+    QualityAssessed {
+        /// Hash of the experiment.
+        experiment: Digest,
+        /// What was found.
+        assessed: Assessed,
     },
     /// A run is not tried.
     RunSkipped {

@@ -17,4 +17,4 @@ pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};
 pub use state::{IllegalEvent, Made, Retired, RunStatus, State, Tally};
-pub use verdict::{Attempt, Figures, Reason, ResultFile, Verdict};
+pub use verdict::{Assessed, Attempt, Figures, Reason, ResultFile, Verdict};

@@ -45,6 +45,8 @@ pub enum Phase {
     Measure,
     /// Copying, checking and writing.
     Store,
+    /// The engine is asked for its quality.
+    Assess,
 }
 
 impl Phase {
@@ -57,6 +59,7 @@ impl Phase {
             Self::Baseline => "baseline",
             Self::Measure => "measure",
             Self::Store => "store",
+            Self::Assess => "assess",
         }
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Cause;
+use crate::quality::Quality;
 use crate::units::Digest;
 
 /// What became of a run.
@@ -62,6 +63,23 @@ pub struct ResultFile {
     pub path: String,
     /// SHA-256 of its bytes.
     pub sha256: Digest,
+}
+
+/// How the quality of an experiment was judged, and on what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assessed {
+    /// The run after which its engine was asked.
+    pub run: String,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// SHA-256 of the workload file with the prompts.
+    pub prompts: Digest,
+    /// The engine's answers, beside the result; none if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ResultFile>,
+    /// The outcome.
+    pub quality: Quality,
 }
 
 /// An attempt, as history tells of it.

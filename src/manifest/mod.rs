@@ -7,6 +7,7 @@ mod cycles;
 mod energy_note;
 mod finding;
 mod identities;
+mod quality;
 mod run_result;
 mod seal;
 mod sums;
@@ -18,6 +19,7 @@ pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use finding::{Finding, FindingKind, Verification};
 pub use identities::identities;
+pub use quality::quality;
 pub use run_result::{
     BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
     RunResult, Split, WarmupNote, changes,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::READINGS_FILE;
 use super::cycles::over_cycles;
+use super::quality::{quality, quality_record};
 use super::run_result::RecordFile;
 use super::sums;
 use super::types::{
@@ -138,6 +139,12 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
         files.extend(check_result(folders, &cited)?);
         files.insert(cited.path, cited.sha256);
     }
+    for experiment in &state.plan().experiments {
+        if let Some(cited) = quality_record(state, &experiment.hash) {
+            check_file(folders, &cited)?;
+            files.insert(cited.path, cited.sha256);
+        }
+    }
     let fingerprint = state
         .fingerprint()
         .ok_or(SealError::Incomplete { what: "campaign" })?;
@@ -169,6 +176,20 @@ struct NamedByEnergy {
     readings: Option<RecordFile>,
 }
 
+/// The bytes of a file that the journal cites, if they are what was cited.
+pub(super) fn check_file(folders: &Folders, cited: &ResultFile) -> Result<Vec<u8>, SealError> {
+    let path = folders.results().join(&cited.path);
+    let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
+    if !camino::Utf8Path::new(&cited.path).components().all(plain) {
+        return Err(SealError::Altered { path });
+    }
+    let bytes = read_regular(&path, MAX_FILE_BYTES)?;
+    match Digest::of(&bytes) == cited.sha256 {
+        true => Ok(bytes),
+        false => Err(SealError::Altered { path }),
+    }
+}
+
 /// Checks a cited result and the files that it names; gives their paths and hashes.
 ///
 /// # Errors
@@ -177,16 +198,10 @@ pub fn check_result(
     folders: &Folders,
     cited: &ResultFile,
 ) -> Result<Vec<(String, Digest)>, SealError> {
-    let path = folders.results().join(&cited.path);
-    let altered = || SealError::Altered { path: path.clone() };
-    let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
-    if !camino::Utf8Path::new(&cited.path).components().all(plain) {
-        return Err(altered());
-    }
-    let bytes = read_regular(&path, MAX_FILE_BYTES)?;
-    if Digest::of(&bytes) != cited.sha256 {
-        return Err(altered());
-    }
+    let altered = || SealError::Altered {
+        path: folders.results().join(&cited.path),
+    };
+    let bytes = check_file(folders, cited)?;
     let result: Named = serde_json::from_slice(&bytes).map_err(|_| altered())?;
     let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let named = [
@@ -244,6 +259,8 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
                 .map(|point| campaign.settings(*point))
                 .collect(),
             cycles: Some(cycles),
+            quality: Some(quality(campaign, state, &experiment.hash)),
+            quality_record: quality_record(state, &experiment.hash),
             figures: BTreeMap::new(),
         })
         .collect();

@@ -10,6 +10,7 @@ use super::cycles::ExperimentCycles;
 use crate::energy::Summary;
 use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Verdict};
 use crate::journal::Head;
+use crate::quality::Quality;
 use crate::units::Digest;
 
 /// Name of the manifest's file.
@@ -91,6 +92,12 @@ pub struct ExperimentEntry {
     /// Its accepted runs over the cycles; null in version 1.
     #[serde(default)]
     pub cycles: Option<ExperimentCycles>,
+    /// Whether its outputs can be believed: only what passed may be called best. Null before quality was judged.
+    #[serde(default)]
+    pub quality: Option<Quality>,
+    /// The engine's answers that quality was judged on, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_record: Option<ResultFile>,
     /// Version 1 only: its accepted runs' headline figures over the cycles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, Summary>,

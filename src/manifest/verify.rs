@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8Path;
 
 use super::finding::{Finding, FindingKind, RESTORE, Verification, later_version};
-use super::seal::{MAX_FILE_BYTES, SealError, check_result};
+use super::seal::{MAX_FILE_BYTES, SealError, check_file, check_result};
 use super::sums;
 use super::types::{MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, SUMS_FILE};
 use crate::execution::{Event, ResultFile};
@@ -276,10 +276,19 @@ impl Check<'_> {
             .filter_map(|attempt| attempt.result.as_ref())
             .chain(manifest.runs.iter().filter_map(|run| run.result.as_ref()))
             .collect();
-        for result in cited {
+        let records = manifest
+            .experiments
+            .iter()
+            .filter_map(|experiment| experiment.quality_record.as_ref())
+            .map(|record| (record, false));
+        for (cited, result) in cited.into_iter().map(|cited| (cited, true)).chain(records) {
             self.checked += 1;
-            files.insert(result.path.clone(), result.sha256);
-            match check_result(self.folders, result) {
+            files.insert(cited.path.clone(), cited.sha256);
+            let checked = match result {
+                true => check_result(self.folders, cited),
+                false => check_file(self.folders, cited).map(|_| Vec::new()),
+            };
+            match checked {
                 Ok(named) => {
                     self.checked += named.len();
                     files.extend(named);

@@ -63,6 +63,11 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             )
         }
         Event::AttemptInterrupted { run, .. } => format!("{run} interrupted"),
+        Event::QualityAssessed { assessed, .. } => format!(
+            "quality after {}: {}",
+            assessed.run,
+            assessed.quality.line()
+        ),
         Event::RunSkipped { run, cause } => format!("{run} skipped: {cause}"),
         Event::ResultLost {
             run,

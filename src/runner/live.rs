@@ -58,14 +58,19 @@ impl Live {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn offer(&self, workload: &Workload) -> Result<(), StoreError> {
-        let path = self
-            .control
-            .join("workloads")
-            .join(workload.content.file_name());
+        self.offer_file(&workload.content.file_name(), &workload.content.bytes)
+    }
+
+    /// The same for any file of prompts, by its name there.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn offer_file(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.control.join("workloads").join(name);
         if path.exists() {
             return Ok(());
         }
-        std::fs::write(&path, &workload.content.bytes).map_err(StoreError::at("write", &path))
+        std::fs::write(&path, bytes).map_err(StoreError::at("write", &path))
     }
 
     /// Removes what an attempt left in the outbox.

@@ -4,6 +4,7 @@
 //! and `worker`. It knows the container engine only as a trait and never prints.
 
 mod agent;
+mod assess;
 mod attempt;
 pub mod audit;
 mod changes;
@@ -31,6 +32,7 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod window_notes;
 mod worker_codes;
 
 pub use changes::{Changes, drift};

@@ -107,18 +107,7 @@ impl<E: ContainerEngine> Runner<E> {
         // Engines keep what their largest batch needed: only growth in a repeated experiment is a leak, unless it
         // came with a process that the load did not have.
         if self.resident.experiments.insert(experiment) {
-            let known = std::mem::take(&mut self.resident.level);
-            let ours = self.our_containers();
-            let rule = self.opened.planned.campaign.leaks.rule(&ours);
-            let raise = |(before, now): (Occupied, Occupied)| match rule.judge(&before, &now) {
-                LeakVerdict::Ours { occupants, .. } if !occupants.is_empty() => before,
-                LeakVerdict::Foreign { .. } => before,
-                LeakVerdict::Clean { .. } | LeakVerdict::Ours { .. } => Occupied {
-                    used_bytes: before.used_bytes.max(now.used_bytes),
-                    ..before
-                },
-            };
-            self.resident.level = known.into_iter().zip(occupied(&power)).map(raise).collect();
+            self.raise_resident();
         }
         let verdicts = self.settle_to(&power, &self.resident.level).await;
         let stranger = foreigners(&verdicts);
@@ -131,6 +120,25 @@ impl<E: ContainerEngine> Runner<E> {
             leak,
             stranger,
         }
+    }
+
+    /// What the load now holds belongs to it, unless a process came with it that the load did not have.
+    pub(super) fn raise_resident(&mut self) {
+        let Some(power) = self.setting.power.clone() else {
+            return;
+        };
+        let known = std::mem::take(&mut self.resident.level);
+        let ours = self.our_containers();
+        let rule = self.opened.planned.campaign.leaks.rule(&ours);
+        let raise = |(before, now): (Occupied, Occupied)| match rule.judge(&before, &now) {
+            LeakVerdict::Ours { occupants, .. } if !occupants.is_empty() => before,
+            LeakVerdict::Foreign { .. } => before,
+            LeakVerdict::Clean { .. } | LeakVerdict::Ours { .. } => Occupied {
+                used_bytes: before.used_bytes.max(now.used_bytes),
+                ..before
+            },
+        };
+        self.resident.level = known.into_iter().zip(occupied(&power)).map(raise).collect();
     }
 
     /// After a load: which processes belong to it.

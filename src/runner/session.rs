@@ -263,7 +263,7 @@ impl<E: ContainerEngine> Runner<E> {
         for sentence in self.opened.recheck(&*clock)? {
             self.warn(sentence);
         }
-        Ok(())
+        self.judge_again()
     }
 
     /// Does a step that is no measurement, and opens the breaker if the environment fails too often.

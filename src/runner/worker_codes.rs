@@ -59,7 +59,7 @@ const KNOWN: &[Known] = &[
         "this engine cannot do that in this version; `lemctl params show` has its rules",
     ),
     known(
-        "workload_mismatch",
+        "workload_invalid",
         Blame::Config,
         "the prompts do not fit the model: they need ids below its vocabulary, or its tokenizer",
     ),

@@ -13,5 +13,5 @@ mod record;
 pub use conversation::{Limit, Reply, Worker};
 pub use error::WorkerError;
 pub use log::printable;
-pub use outbox::{Collected, OutboxError, collect, exit_record};
+pub use outbox::{Collected, OutboxError, collect, collect_quality, exit_record};
 pub use record::{Expected, check};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lem_protocol::{MAX_RECORD_BYTES, RECORD_FILE};
+use lem_protocol::{MAX_QUALITY_BYTES, MAX_RECORD_BYTES, QUALITY_FILE, RECORD_FILE};
 use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::units::Digest;
@@ -51,6 +51,18 @@ pub enum OutboxError {
 /// If it is missing, no plain file, has a second name, or is larger than [`MAX_RECORD_BYTES`].
 pub fn collect(outbox: &Utf8Path, attempt: &str) -> Result<Collected, OutboxError> {
     let bytes = take(outbox, attempt, RECORD_FILE, MAX_RECORD_BYTES)?;
+    Ok(Collected {
+        sha256: Digest::of(&bytes),
+        bytes,
+    })
+}
+
+/// Takes the quality record of `attempt` from an outbox.
+///
+/// # Errors
+/// As [`collect`], with [`MAX_QUALITY_BYTES`].
+pub fn collect_quality(outbox: &Utf8Path, attempt: &str) -> Result<Collected, OutboxError> {
+    let bytes = take(outbox, attempt, QUALITY_FILE, MAX_QUALITY_BYTES)?;
     Ok(Collected {
         sha256: Digest::of(&bytes),
         bytes,
@@ -194,6 +206,12 @@ mod tests {
         file.set_len(MAX_RECORD_BYTES + 10).expect("sparse");
         assert!(matches!(
             collect(&outbox, "a1"),
+            Err(OutboxError::Refused { .. })
+        ));
+        let file = File::create(outbox.join("a1/quality.json")).expect("made");
+        file.set_len(MAX_QUALITY_BYTES + 1).expect("sparse");
+        assert!(matches!(
+            collect_quality(&outbox, "a1"),
             Err(OutboxError::Refused { .. })
         ));
     }

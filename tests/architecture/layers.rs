@@ -15,7 +15,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["execution"],
     &["plan"],
     &["campaign"],
-    &["catalogue", "compose", "energy"],
+    &["catalogue", "compose", "energy", "quality"],
     &["document"],
     &["units", "diagnostics"],
 ];

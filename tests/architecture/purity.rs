@@ -12,6 +12,7 @@ const PURE: &[&str] = &[
     "catalogue",
     "compose",
     "energy",
+    "quality",
     "campaign",
     "plan",
     "execution",

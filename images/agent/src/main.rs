@@ -13,6 +13,7 @@
 
 mod arguments;
 mod clock;
+mod engine;
 mod exec;
 mod exit_record;
 mod failure;

@@ -7,6 +7,7 @@ use std::path::Path;
 use lem_protocol::{CONTROL, EXITS, OUTBOX};
 use nix::unistd::{Pid, getegid, geteuid};
 
+use crate::engine::{self, Environment};
 use crate::failure::{Failure, Refusal};
 use crate::mounts::{self, Mount};
 
@@ -20,13 +21,20 @@ pub fn check() -> Result<(), Failure> {
         clippy::disallowed_methods,
         reason = "PID 1's settings come through its environment"
     )]
-    let allowed = std::env::var_os(ALLOW_ROOT).is_some_and(|value| value == "1");
+    let variable = |name: &str| std::env::var(name).ok();
+    let allowed = variable(ALLOW_ROOT).is_some_and(|value| value == "1");
     user_is_allowed(geteuid().as_raw(), allowed)?;
     let mountinfo = fs::read_to_string("/proc/self/mountinfo")
         .map_err(|error| Failure::system("reading", "/proc/self/mountinfo", error))?;
     control_is_mounted(mounts::find(&mountinfo, CONTROL))?;
     outbox_is_mounted(mounts::find(&mountinfo, OUTBOX))?;
-    outbox_is_writable(Path::new(OUTBOX), Path::new(EXITS))
+    outbox_is_writable(Path::new(OUTBOX), Path::new(EXITS))?;
+    let environment = Environment {
+        backend: variable(engine::BACKEND),
+        caches: variable(engine::CACHES),
+        gpus: variable(engine::GPUS),
+    };
+    engine::check(&environment, &mountinfo)
 }
 
 fn is_pid_1(pid: i32) -> Result<(), Failure> {

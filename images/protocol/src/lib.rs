@@ -9,6 +9,7 @@
 //! `schemas/` are generated from it, so a worker in another language can check itself.
 
 mod event;
+mod fetch;
 mod known_load;
 mod paths;
 mod process;
@@ -18,6 +19,7 @@ mod request;
 mod workload;
 
 pub use event::{Event, EventLine, Hello, Loaded, Outcome};
+pub use fetch::{FetchReply, FetchRequest, MAX_FETCH_REQUEST_BYTES, MAX_MODEL_FILES, ModelFile};
 pub use known_load::{Burst, LoadReply, LoadRequest, MAX_BURSTS, MAX_LOAD_SECONDS};
 pub use paths::*;
 pub use process::{

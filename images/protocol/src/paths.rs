@@ -20,3 +20,9 @@ pub const MODEL: &str = "/model";
 pub const RECORD_FILE: &str = "record.json";
 /// Name of the quality record beside it.
 pub const QUALITY_FILE: &str = "quality.json";
+/// The program of the `fetch` service that fills the model store.
+pub const FETCH: &str = "/lem/fetch";
+/// Where the `fetch` service has the model store, read-write.
+pub const MODELS: &str = "/models";
+/// The token of a model hub, where there is one: a file of the control folder, never a variable.
+pub const TOKEN: &str = "/run/lem/token";

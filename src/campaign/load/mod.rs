@@ -6,6 +6,7 @@ mod grid;
 mod model;
 mod names;
 mod policy;
+mod quality;
 mod versions;
 mod workload;
 mod workload_fit;
@@ -68,6 +69,7 @@ impl Loader<'_> {
         let gpus: Vec<String> = section(&sections, "gpus").unwrap_or_default();
         self.gpu_names();
         self.policies_fit(&sections);
+        let quality = self.quality(&sections, model.as_ref());
         self.strict_fits(&gpus, &sections);
         let workload: Option<WorkloadSpec> = section(&sections, "workload");
         let plan = workload.and_then(|spec| self.plan(&spec));
@@ -94,12 +96,15 @@ impl Loader<'_> {
             energy: section(&sections, "energy").unwrap_or_default(),
             leaks: section(&sections, "leaks").unwrap_or_default(),
             rules: section(&sections, "rules").unwrap_or_default(),
+            quality: quality?,
+            slo: section(&sections, "slo"),
             strict_versions: section(&sections, "strict_versions").unwrap_or_default(),
             gpus,
             grid,
             plan: plan?,
         };
         self.points_fit(&campaign);
+        self.reference_fits(&campaign);
         Some(campaign)
     }
 

@@ -64,7 +64,7 @@ impl Loader<'_> {
     }
 
     /// Tells of a key that is written and has no effect.
-    fn idle(&mut self, path: &[&str], because: &str, hint: &str) {
+    pub(super) fn idle(&mut self, path: &[&str], because: &str, hint: &str) {
         if self.root.find(path).is_none() {
             return;
         }

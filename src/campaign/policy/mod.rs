@@ -6,6 +6,7 @@ mod energy;
 mod execution;
 mod gap;
 mod leaks;
+mod quality;
 mod warmup;
 
 pub use cycles::{AutoCycles, Cycles, FIRST_AUTO_CYCLES};
@@ -13,4 +14,5 @@ pub use energy::{BaselinePolicy, EnergyPolicy, ReadingSeconds};
 pub use execution::{Breaker, ExecutionPolicy, Structure, Timeouts};
 pub use gap::{GapPolicy, GapUntil};
 pub use leaks::LeakPolicy;
+pub use quality::{QualityPolicy, ReferenceSpec};
 pub use warmup::WarmupPolicy;

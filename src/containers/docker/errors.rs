@@ -99,7 +99,8 @@ pub(super) fn start_failed(id: &ContainerId, error: EngineError) -> EngineError 
         other => return other,
     };
     let fix = if message.contains("could not select device driver") {
-        "install the NVIDIA Container Toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
+        "install the NVIDIA Container Toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker \
+         (without the toolkit: LEM_COMPOSE_VARIANT=device-nodes in .env, docs/containers.md)"
             .to_owned()
     } else if message.contains("rlimit") {
         "lower the service's `ulimits` in its Compose file, or raise the daemon's own limits"

@@ -61,6 +61,7 @@ impl State {
         next.refused = self.refused;
         next.refused_keys = self.refused_keys;
         next.overrides = self.overrides;
+        next.quality = self.quality;
         next.fingerprint = self.fingerprint;
         next.session = self.session;
         next.in_session = self.in_session;

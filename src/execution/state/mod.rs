@@ -9,7 +9,7 @@ mod transition;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
+use super::{Assessed, Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
 use crate::plan::{Plan, Step};
 use crate::units::Digest;
 
@@ -154,6 +154,8 @@ pub struct State {
     images: BTreeMap<String, serde_json::Value>,
     retired: BTreeMap<(Digest, u32), (String, RunState)>,
     overrides: Vec<String>,
+    /// Quality by experiment hash.
+    quality: HashMap<Digest, Assessed>,
     pub(in crate::execution) backends: HashMap<String, BackendState>,
     pub(in crate::execution) loaded: Option<usize>,
     pub(in crate::execution) resident_baseline: bool,
@@ -196,6 +198,7 @@ impl State {
             images: BTreeMap::new(),
             retired: BTreeMap::new(),
             overrides: Vec::new(),
+            quality: HashMap::new(),
             backends: HashMap::new(),
             loaded: None,
             resident_baseline: false,

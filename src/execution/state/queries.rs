@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Made, Retired, RunStatus, State, Tally};
-use crate::execution::{Attempt, Cause, Fingerprint};
+use crate::execution::{Assessed, Attempt, Cause, Fingerprint};
 use crate::plan::Plan;
 use crate::units::Digest;
 
@@ -54,6 +54,12 @@ impl State {
     /// Every attempt at a run, in order.
     pub fn history(&self, run: usize) -> impl Iterator<Item = Attempt> {
         self.runs[run].history()
+    }
+
+    /// How the quality of an experiment was judged; none if it never was.
+    #[must_use]
+    pub fn quality(&self, experiment: &Digest) -> Option<&Assessed> {
+        self.quality.get(experiment)
     }
 
     /// How many runs stand where.

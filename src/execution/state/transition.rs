@@ -134,6 +134,19 @@ impl State {
                 let index = self.attempt("attempt_interrupted", run, *attempt)?;
                 self.interrupt(index);
             }
+            Event::QualityAssessed {
+                experiment,
+                assessed,
+            } => {
+                self.in_session("quality_assessed")?;
+                let mut planned = self.plan.experiments.iter();
+                self.require(
+                    planned.any(|planned| planned.hash == *experiment),
+                    "quality_assessed",
+                    "the plan has no such experiment",
+                )?;
+                self.quality.insert(*experiment, assessed.clone());
+            }
             Event::RunSkipped { run, cause } => {
                 self.in_session("run_skipped")?;
                 let index = self.run("run_skipped", run)?;

@@ -46,14 +46,18 @@ class Sequence:
         """Output tokens that it has."""
         return 0 if self.first_token_ns is None else len(self.gaps) + 1
 
+    @property
+    def prefill_began_ns(self) -> int | None:
+        """When its prefill began; where the engine does not say, waiting counts as prefill."""
+        if self.first_token_ns is None:
+            return self.prefill_ns
+        return self.queued_ns if self.prefill_ns is None else min(self.prefill_ns, self.first_token_ns)
+
     def _take_tokens(self, count: int, at_ns: int) -> None:
         self.chunks.append(count)
         self.is_chunked = self.is_chunked or count > 1
         if self.first_token_ns is None:
             self.first_token_ns = at_ns
-            if self.prefill_ns is None:
-                # The engine does not say: then waiting counts as prefill.
-                self.prefill_ns = self.queued_ns
             # What comes with the first token has no time of its own.
             self.gaps.extend([0] * (count - 1))
         else:
@@ -77,14 +81,14 @@ class Sequence:
 
     def to_record(self) -> RequestRecord:
         """What is written down about it once it has finished."""
-        if self.first_token_ns is None or self.prefill_ns is None:
+        if self.first_token_ns is None or self.prefill_began_ns is None:
             raise Fault(Code.ENGINE_FAILED, f"request {self.submission.ordinal} finished without a token")
         return RequestRecord(
             prompt=self.prompt,
             input_tokens=len(self.submission.input_ids),
             output_tokens=self.tokens,
             queued_ns=self.queued_ns,
-            prefill_ns=self.prefill_ns,
+            prefill_ns=self.prefill_began_ns,
             first_token_ns=self.first_token_ns,
             token_gaps_ns=self.gaps.tolist(),
             due_ns=self.due_ns,
@@ -99,7 +103,7 @@ class Sequence:
             prompt=self.prompt,
             input_tokens=len(self.submission.input_ids),
             queued_ns=self.queued_ns,
-            prefill_ns=self.prefill_ns,
+            prefill_ns=self.prefill_began_ns,
             first_token_ns=self.first_token_ns,
             token_gaps_ns=self.gaps.tolist(),
             due_ns=self.due_ns,

@@ -14,6 +14,9 @@ def plain(value: Any, asked: Any = None, depth: int = MAX_DEPTH) -> Any:
     """`value` as JSON. Where it has several spellings, such as an enum's name and number, the one that `asked` has."""
     if isinstance(value, enum.Enum):
         return _of_enum(value, asked)
+    if type(value) in (int, float) and type(asked) in (int, float) and value == asked:
+        # 1 and 1.0 are the same to an engine, and not to who compares texts.
+        return asked
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -41,6 +44,7 @@ def _of_enum(value: enum.Enum, asked: Any) -> Any:
     for spelling in spellings:
         if type(spelling) is type(asked) and spelling == asked:
             return asked
-    if isinstance(asked, str):
-        return value.value if isinstance(value.value, str) else value.name
-    return value.value if isinstance(value.value, str | int) else value.name
+    if isinstance(value, int):
+        return int(value)
+    # A value with dots is the path of a class, and one that is no text an implementation's own.
+    return value.value if isinstance(value.value, str) and "." not in value.value else value.name

@@ -4,15 +4,24 @@ Turns their streams into the steps that the worker asks for. It knows asyncio an
 """
 
 import asyncio
+import concurrent.futures
+import threading
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from lem_worker.engines.base import Chunk, Engine, Settings, Submission
 from lem_worker.fault import Code, Fault
 
+T = TypeVar("T")
+
+# How often a cancel is looked for while there are no steps.
+LOOK_SECONDS = 0.1
+# How long the loop may take to stop.
+CLOSE_SECONDS = 2.0
 # Rounds of the loop without anything new after which a step's tokens are all there: an engine hands a large step
 # over in parts, with other work of the loop in between.
 QUIET_ROUNDS = 2
@@ -30,11 +39,15 @@ class News:
 
 
 class StreamingEngine(Engine):
-    """An engine behind an event loop, which runs while the worker waits in `advance` and at no other time."""
+    """An engine behind an event loop in a thread of its own, which runs as long as the engine does: an engine's own
+    threads hand tokens to it at any time, and its death is heard at any time."""
 
     def __init__(self, model: Path) -> None:
         super().__init__(model)
-        self.loop = _new_loop()
+        self._loop = _new_loop()
+        self._thread = threading.Thread(target=self._run_loop, name="engine", daemon=True)
+        self._thread.start()
+        # From here on of the loop's thread alone.
         self._wake = asyncio.Event()
         self._news: list[Chunk] = []
         self._failure: Exception | None = None
@@ -48,26 +61,47 @@ class StreamingEngine(Engine):
     async def settle(self) -> None:
         """Returns when what was closed is out of the engine; raises if the engine is dead."""
 
+    def within(self, work: Coroutine[Any, Any, T], look: Callable[[], None] | None = None) -> T:
+        """What `work` returns, done by the loop. `look` is called again and again meanwhile: if it raises, the work
+        is cancelled, and not waited for, since an engine that starts does not hear of it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if look is None:
+            return future.result()
+        try:
+            while not future.done():
+                concurrent.futures.wait([future], LOOK_SECONDS)
+                look()
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
+
     def submit(self, requests: Sequence[Submission], settings: Settings) -> None:
+        self._loop.call_soon_threadsafe(self._start, requests, settings)
+
+    def advance(self, timeout_seconds: float) -> Sequence[Chunk]:
+        return self.within(self._wait(timeout_seconds))
+
+    def abort(self) -> None:
+        self.within(self._abort())
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _start(self, requests: Sequence[Submission], settings: Settings) -> None:
         for request in requests:
-            task = self.loop.create_task(self._follow(request, settings))
+            task = self._loop.create_task(self._follow(request, settings))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def advance(self, timeout_seconds: float) -> Sequence[Chunk]:
-        self.loop.run_until_complete(self._wait(timeout_seconds))
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-        news, self._news = self._news, []
-        return news
-
-    def abort(self) -> None:
-        self.loop.run_until_complete(self._abort())
-
-    async def _wait(self, timeout_seconds: float) -> None:
+    async def _wait(self, timeout_seconds: float) -> list[Chunk]:
         if not self._news and self._failure is None:
-            timer = self.loop.call_later(timeout_seconds, self._wake.set)
+            timer = self._loop.call_later(timeout_seconds, self._wake.set)
             await self._wake.wait()
             timer.cancel()
         quiet = 0
@@ -76,6 +110,11 @@ class StreamingEngine(Engine):
             await asyncio.sleep(0)
             quiet = quiet + 1 if len(self._news) == before else 0
         self._wake.clear()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        news, self._news = self._news, []
+        return news
 
     async def _follow(self, request: Submission, settings: Settings) -> None:
         made, is_finished = 0, False

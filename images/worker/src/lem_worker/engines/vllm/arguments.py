@@ -1,17 +1,15 @@
-"""Engine-level parameters of a campaign as keywords of vLLM's `AsyncEngineArgs`.
-
-It knows names only and does not import vLLM, so that every keyword can be compared with a catalogue.
-"""
+"""A campaign's parameters as keywords of vLLM's `AsyncEngineArgs` and `SamplingParams`. It does not import vLLM."""
 
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from lem_worker.fault import Code, Fault
+from lem_worker.engines import keywords
 from lem_worker.requests import DummyModel, Model, Parameters
 
+LABEL = "vLLM"
 # Keywords that are the worker's to decide: a campaign says these things elsewhere, or may not.
-OWN = {
+REASONS = {
     "model": "the campaign's `model` says it",
     "tokenizer": "the model's own is used",
     "served_model_name": "nothing is served",
@@ -26,61 +24,58 @@ OWN = {
     "device_ids": "the campaign's `gpus` says it",
 }
 # These take sets, which JSON does not have.
-_SETS = ("cpu_offload_params", "offload_params")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json", "spiece.model")
+SETS = ("cpu_offload_params", "offload_params")
+# What the workload decides for each request, with the values that say nothing.
+BY_WORKLOAD: keywords.Decided = {
+    "max_tokens": (None, 16),
+    "min_tokens": (None, 0),
+    "ignore_eos": (None, False, True),
+}
+# What the worker decides: how outputs come, and what would end or multiply them.
+BY_WORKER: keywords.Decided = {
+    "output_kind": (None, 0),
+    "skip_clone": (None, False),
+    "stop": (None, []),
+    "stop_token_ids": (None, []),
+    "n": (None, 1),
+}
 
 
-def has_tokenizer(model: Path) -> bool:
-    """Whether the model's folder has a tokenizer."""
-    return any((model / name).is_file() for name in TOKENIZER_FILES)
-
-
-def keywords(parameters: Parameters, model: Model, folder: Path, known: Collection[str]) -> dict[str, Any]:
-    """What `AsyncEngineArgs` is called with. `known` are its fields. What is null is left to the engine."""
+def engine(parameters: Parameters, model: Model, folder: Path, known: Collection[str]) -> dict[str, Any]:
+    """What `AsyncEngineArgs` is called with; `known` are its fields."""
     own: dict[str, Any] = {
         "model": str(folder),
         "tokenizer": str(folder),
         "disable_log_stats": False,
         "enable_log_requests": False,
     }
-    if not has_tokenizer(folder):
+    # Without a tokenizer's files none can be started, and without weights none loaded, whatever is asked.
+    if not keywords.has_tokenizer(folder):
         own["skip_tokenizer_init"] = True
     if isinstance(model, DummyModel):
         own["load_format"] = "dummy"
-    asked: dict[str, Any] = {}
-    for name, value in parameters.items():
-        head, _, member = name.partition(".")
-        if head not in known:
-            raise Fault(
-                Code.BAD_PARAMETER,
-                f"this vLLM has no engine argument `{head}`",
-                "compare the campaign's pinned version with the image's; see `lemctl params show`",
-            )
-        if value is None:
-            continue
-        if head in OWN and value not in (own.get(head), False, ""):
-            raise Fault(Code.BAD_PARAMETER, f"`{head}` cannot be set: {OWN[head]}", f"leave `{head}` out")
-        if not member:
-            asked[head] = set(value) if head in _SETS else _merged(head, asked.get(head), value)
-            continue
-        holder = asked.setdefault(head, {})
-        if not isinstance(holder, dict):
-            raise Fault(Code.BAD_PARAMETER, f"`{head}` is given whole and by its member `{member}`", "give one")
-        _put(holder, member.split("."), value)
-    # Without a tokenizer's files none can be started, and without weights none loaded, whatever is asked.
-    return {**asked, **own}
+    found = keywords.of_engine(LABEL, parameters, known, own, REASONS)
+    return {name: set(value) if name in SETS else value for name, value in found.items()}
 
 
-def _merged(name: str, members: Any, value: Any) -> Any:
-    """A config object that is given whole, when members of it were given before."""
-    if not isinstance(members, dict):
-        return value
-    if not isinstance(value, dict):
-        raise Fault(Code.BAD_PARAMETER, f"`{name}` is given whole and by its members", "give one")
-    return {**value, **members}
+def sampling(parameters: Parameters, known: Collection[str]) -> dict[str, Any]:
+    """What all requests of a window are sampled with."""
+    return keywords.of_sampling(LABEL, parameters, known, {**BY_WORKLOAD, **BY_WORKER})
 
 
-def _put(holder: dict[str, Any], path: list[str], value: Any) -> None:
-    for name in path[:-1]:
-        holder = holder.setdefault(name, {})
-    holder[path[-1]] = value
+def of_request(shared: dict[str, Any], output_tokens: int, natural: bool) -> dict[str, Any]:
+    """What one request is sampled with. Without a stop word, and with end-of-sequence ignored, it makes exactly
+    `max_tokens`; `min_tokens` would say the same again and mask logits in every step."""
+    return {**shared, "max_tokens": output_tokens, "ignore_eos": not natural}
+
+
+def for_assessment(output_tokens: int, natural: bool) -> dict[str, Any]:
+    """Greedy, with the log-probability of every token of input and output."""
+    return {
+        "temperature": 0.0,
+        "max_tokens": output_tokens,
+        "ignore_eos": not natural,
+        "logprobs": 1,
+        "prompt_logprobs": 1,
+        "detokenize": False,
+    }

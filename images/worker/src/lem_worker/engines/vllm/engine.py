@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lem_worker.answers import QualityOutput
-from lem_worker.engines import shape
+from lem_worker.engines import keywords, shape
 from lem_worker.engines.base import Facts, Settings, Submission
 from lem_worker.engines.plain import plain
 from lem_worker.engines.streaming import News, StreamingEngine
-from lem_worker.engines.vllm import arguments, effective, sampling
+from lem_worker.engines.vllm import arguments, effective
 from lem_worker.fault import Code, Fault
 from lem_worker.requests import Load, Parameters
 
 # How long the engine core may take to end by itself.
 SHUTDOWN_SECONDS = 10.0
-# How often a cancel is looked for while prompts are assessed.
-LOOK_SECONDS = 0.1
 
 
 class VllmEngine(StreamingEngine):
@@ -50,11 +48,11 @@ class VllmEngine(StreamingEngine):
         from vllm.v1.engine.async_llm import AsyncLLM
 
         known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-        engine_args = AsyncEngineArgs(**arguments.keywords(load.parameters, load.model, self.model, known))
+        engine_args = AsyncEngineArgs(**arguments.engine(load.parameters, load.model, self.model, known))
         stop()
         # Defaults depend on who asks: the server's are what is deployed.
         context = UsageContext.OPENAI_API_SERVER
-        self._llm = self.loop.run_until_complete(_start(AsyncLLM, engine_args, context))
+        self._llm = self.within(_start(AsyncLLM, engine_args, context), stop)
         config = self._llm.vllm_config
         self._has_tokenizer = not config.model_config.skip_tokenizer_init
         self._batch_size = config.scheduler_config.max_num_seqs
@@ -72,17 +70,21 @@ class VllmEngine(StreamingEngine):
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         known = SamplingParams.__struct_fields__
-        shared = sampling.keywords(parameters, known)
+        shared = arguments.sampling(parameters, known)
         shared["output_kind"] = RequestOutputKind.DELTA
         if not self._has_tokenizer:
             shared["detokenize"] = False
-        as_held = SamplingParams(**shared)
-        size = sampling.batch_size(parameters, self._batch_size)
+        try:
+            as_held = SamplingParams(**shared)
+        except (TypeError, ValueError) as error:
+            hint = "see `lemctl params show` for what this parameter takes in this version"
+            raise Fault(Code.BAD_PARAMETER, f"vLLM refuses the sampling parameters: {error}", hint) from error
+        size = keywords.batch_size(parameters, self._batch_size)
         held: Parameters = {}
         for name, asked in parameters.items():
-            if name == sampling.BATCH_SIZE:
+            if name == keywords.BATCH_SIZE:
                 held[name] = size
-            elif (field := sampling.field_of(name, known)) in sampling.BY_WORKLOAD:
+            elif (field := keywords.field_of(arguments.LABEL, name, known)) in arguments.BY_WORKLOAD:
                 held[name] = asked
             else:
                 held[name] = plain(getattr(as_held, field), asked)
@@ -116,26 +118,18 @@ class VllmEngine(StreamingEngine):
         await self._llm.is_paused()
 
     def assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
-        return self.loop.run_until_complete(self._assess(requests, stop))
+        return self.within(self._assess(requests), stop)
 
     def close(self) -> None:
         if self._llm is not None:
             llm, self._llm = self._llm, None
             llm.shutdown(timeout=SHUTDOWN_SECONDS)
-            # What it left for the loop to close.
-            self.loop.run_until_complete(asyncio.sleep(0))
-        self.loop.close()
+        super().close()
 
-    async def _assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
+    async def _assess(self, requests: Sequence[Submission]) -> list[QualityOutput]:
         tasks = [asyncio.ensure_future(self._assess_one(request)) for request in requests]
         try:
-            waiting: set[asyncio.Future[QualityOutput]] = set(tasks)
-            while waiting:
-                done, waiting = await asyncio.wait(waiting, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_EXCEPTION)
-                for task in done:
-                    task.result()
-                stop()
-            return [task.result() for task in tasks]
+            return await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
@@ -146,7 +140,7 @@ class VllmEngine(StreamingEngine):
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         params = SamplingParams(
-            **sampling.for_assessment(request.output_tokens, request.natural),
+            **arguments.for_assessment(request.output_tokens, request.natural),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         prompt = TokensPrompt(prompt_token_ids=list(request.input_ids))
@@ -166,7 +160,7 @@ class VllmEngine(StreamingEngine):
     def _params(self, shared: Any, output_tokens: int, natural: bool) -> Any:
         from vllm.sampling_params import SamplingParams
 
-        return SamplingParams(**sampling.of_request(shared, output_tokens, natural))
+        return SamplingParams(**arguments.of_request(shared, output_tokens, natural))
 
     def _request_id(self, request: Submission) -> str:
         self._life += 1

@@ -1,0 +1,26 @@
+//! The quality of each experiment of a campaign, whether it was assessed or not.
+
+use crate::campaign::Campaign;
+use crate::execution::{ResultFile, State};
+use crate::quality::{Quality, codes};
+use crate::units::Digest;
+
+/// The quality of an experiment, as it stands.
+#[must_use]
+pub fn quality(campaign: &Campaign, state: &State, experiment: &Digest) -> Quality {
+    if let Some(quality) = campaign.unassessed() {
+        return quality;
+    }
+    match state.quality(experiment) {
+        Some(assessed) => assessed.quality.clone(),
+        None => Quality::not_assessed(
+            codes::NOT_ASKED,
+            "its engine was not asked: no run of it was accepted yet, or lemctl ended before",
+        ),
+    }
+}
+
+/// The record on which it rests, if there is one.
+pub(super) fn quality_record(state: &State, experiment: &Digest) -> Option<ResultFile> {
+    state.quality(experiment)?.file.clone()
+}
