@@ -32,7 +32,7 @@ fn file(section: &str) -> String {
     ];
     let kept = base.iter().filter(|line| {
         let key = line.split(':').next().unwrap();
-        !own.contains(&key) && !(own.contains(&"experiments") && key == "grid")
+        !(own.contains(&key) || own.contains(&"experiments") && key == "grid")
     });
     kept.copied()
         .chain([section])
@@ -49,7 +49,7 @@ fn seen(campaign: &Campaign) -> [String; 3] {
         .map(|experiment| experiment.hash.to_string())
         .collect();
     let policy = format!(
-        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         campaign.name,
         campaign.model.local_path,
         campaign.execution,
@@ -58,7 +58,8 @@ fn seen(campaign: &Campaign) -> [String; 3] {
         campaign.energy,
         campaign.leaks,
         campaign.rules,
-        campaign.gpus
+        campaign.gpus,
+        campaign.slo
     );
     [
         hashes.join(" "),

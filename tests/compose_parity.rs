@@ -15,12 +15,14 @@ mod fake_engine;
 mod inspect;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 
 use bollard::Docker;
 use bollard::models::ContainerCreateBody;
 use described::{Described, compose_command, say_skipped};
 use engine_bench::{Bench, TEST_LABEL, drain, testbox_argv};
 use expected::{expected, expected_mounts};
+use futures_util::FutureExt;
 use inspect::{at, differing, inspected, mounted, plain};
 use lemctl::compose::{ComposeFile, Service};
 use lemctl::containers::docker::DockerEngine;
@@ -63,10 +65,28 @@ fn services(file: &ComposeFile) -> Vec<(&'static str, &Service)> {
         .collect()
 }
 
+/// Runs a test and removes what it made, also when it fails.
+async fn cleaned(name: &str, test: impl AsyncFn(&Bench<DockerEngine>, &Docker)) {
+    let (engine, docker) = connected().await;
+    let bench = Bench::new(engine, name).await;
+    let outcome = AssertUnwindSafe(test(&bench, &docker)).catch_unwind().await;
+    // Compose's own carry its label, not the test's.
+    let project = ("com.docker.compose.project", bench.key.as_str());
+    for twin in bench.engine.list(&[project]).await.expect("lists") {
+        bench.engine.remove(&twin.id).await.expect("removes");
+    }
+    bench.clear().await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 #[tokio::test]
 async fn docker_a_created_container_is_composes_plus_the_overlay() {
-    let (engine, docker) = connected().await;
-    let bench = Bench::new(engine, "parity").await;
+    cleaned("parity", created_is_as_asked).await;
+}
+
+async fn created_is_as_asked(bench: &Bench<DockerEngine>, docker: &Docker) {
     // The same image, and nothing asked: what differs from it was asked for.
     let bare = ContainerCreateBody {
         image: Some(bench.image.clone()),
@@ -80,14 +100,14 @@ async fn docker_a_created_container_is_composes_plus_the_overlay() {
         .await
         .expect("creates")
         .id;
-    let default = inspected(&docker, &bare).await;
+    let default = inspected(docker, &bare).await;
     for file in FILES {
         let Some(command) = compose_command() else {
             say_skipped();
             return;
         };
-        let described = Described::new(&bench, file);
-        let config = described.composed(command, &bench, &["--profile", "fetch", "config"]);
+        let described = Described::new(bench, file);
+        let config = described.composed(command, bench, &["--profile", "fetch", "config"]);
         let config = document::read(&config)
             .expect("Compose prints YAML")
             .root
@@ -97,13 +117,12 @@ async fn docker_a_created_container_is_composes_plus_the_overlay() {
             let overlay = bench.overlay(&format!("{}-{name}", file.replace('/', "-")));
             let spec = ContainerSpec::new(service, &overlay).expect("fits");
             let id = bench.engine.create(&spec).await.expect("creates");
-            let ours = inspected(&docker, id.as_str()).await;
+            let ours = inspected(docker, id.as_str()).await;
             asked_and_nothing_else(&what, &ours, &default, &config["services"][name]);
             let mounts = expected_mounts(&config["services"][name], &config["volumes"]);
-            overlay_is_exact(&what, &ours, &overlay, mounts, &bench);
+            overlay_is_exact(&what, &ours, &overlay, mounts, bench);
         }
     }
-    bench.clear().await;
 }
 
 /// All that Compose reads is in the container, and all that is in it is from there or the overlay's.
@@ -189,20 +208,22 @@ fn overlay_is_exact(
 /// Stronger still: Compose creates its own containers from the same file, and they are compared with ours.
 #[tokio::test]
 async fn docker_composes_own_container_is_the_same() {
-    let (engine, docker) = connected().await;
-    let bench = Bench::new(engine, "twin").await;
+    cleaned("twin", composes_own_is_the_same).await;
+}
+
+async fn composes_own_is_the_same(bench: &Bench<DockerEngine>, docker: &Docker) {
     let project = ("com.docker.compose.project", bench.key.as_str());
     for file in FILES {
         let Some(command) = compose_command() else {
             say_skipped();
             return;
         };
-        let described = Described::new(&bench, file);
-        described.composed(command, &bench, &["--profile", "fetch", "up", "--no-start"]);
+        let described = Described::new(bench, file);
+        described.composed(command, bench, &["--profile", "fetch", "up", "--no-start"]);
         let mut twins = BTreeMap::new();
         for twin in bench.engine.list(&[project]).await.expect("lists") {
             let name = twin.labels["com.docker.compose.service"].clone();
-            twins.insert(name, inspected(&docker, twin.id.as_str()).await);
+            twins.insert(name, inspected(docker, twin.id.as_str()).await);
             bench.engine.remove(&twin.id).await.expect("removes");
         }
         let parsed = described.parsed();
@@ -212,11 +233,10 @@ async fn docker_composes_own_container_is_the_same() {
             let overlay = bench.overlay(&format!("{}-{name}", file.replace('/', "-")));
             let spec = ContainerSpec::new(service, &overlay).expect("fits");
             let id = bench.engine.create(&spec).await.expect("creates");
-            let ours = inspected(&docker, id.as_str()).await;
+            let ours = inspected(docker, id.as_str()).await;
             twins_agree(&format!("{file}, {name}"), ours, twins[name].clone());
         }
     }
-    bench.clear().await;
 }
 
 fn twins_agree(what: &str, mut ours: Value, mut theirs: Value) {

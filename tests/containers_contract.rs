@@ -7,6 +7,8 @@ mod engine_bench;
 mod execs;
 #[path = "support/fake_engine.rs"]
 mod fake_engine;
+#[path = "containers_contract/gpus.rs"]
+mod gpus;
 #[path = "containers_contract/images.rs"]
 mod images;
 #[path = "containers_contract/life.rs"]
@@ -57,6 +59,19 @@ async fn run<E: ContainerEngine>(engine: E, name: &str, clause: impl AsyncFn(&Be
     }
 }
 
+macro_rules! on_docker {
+    ($($part:ident::$clause:ident),* $(,)?) => {
+        mod docker_fields { $(
+            #[tokio::test]
+            async fn $clause() {
+                let engine = super::DockerEngine::connect().await;
+                let engine = engine.expect("these tests need a Docker Engine: make setup");
+                super::run(engine, stringify!($clause), super::$part::$clause).await;
+            }
+        )* }
+    };
+}
+
 contract!(
     images::an_engine_names_itself,
     images::an_image_that_is_not_there_is_none,
@@ -75,6 +90,14 @@ contract!(
     execs::a_missing_program_ends_badly_but_ends,
     execs::a_removed_container_ends_its_streams,
     execs::the_end_of_the_log_is_read,
+);
+
+// What only the real Engine shows: the fields of a container, and its own words.
+on_docker!(
+    gpus::the_campaigns_gpus_stand_in_for_the_reservation,
+    gpus::gpus_without_the_runtime_are_refused_with_the_way_out,
+    gpus::nodes_of_other_gpus_are_left_out,
+    gpus::a_model_is_mounted_read_only_beside_the_caches,
 );
 
 async fn started<E: ContainerEngine>(bench: &Bench<E>, name: &str) -> ContainerId {

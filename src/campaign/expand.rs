@@ -50,6 +50,12 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The catalogue that its parameters were held against.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// What is hashed: what was asked, in a form without choices of spelling.
     #[must_use]
     pub fn canonical(&self) -> Value {

@@ -35,7 +35,7 @@ pub use report::CampaignReport;
 pub use schema::schema;
 pub use workload::{PromptLength, Workload, WorkloadContent};
 
-use crate::energy::VerdictRules;
+use crate::energy::{Slo, VerdictRules};
 use crate::units::Digest;
 
 /// A validated campaign, not yet expanded.
@@ -63,6 +63,8 @@ pub struct Campaign {
     pub quality: QualityGate,
     /// Whether an engine of another version than the catalogue's is refused.
     pub strict_versions: bool,
+    /// Latencies that the service has to keep, if the campaign says.
+    pub slo: Option<Slo>,
     /// UUIDs of the GPUs to run on.
     pub gpus: Vec<String>,
     /// The grid.
@@ -110,7 +112,7 @@ impl Campaign {
             .map(|exclude| serde_json::json!({ "when": exclude.written, "reason": exclude.reason }))
             .collect();
         let execution = &self.execution;
-        Digest::of_canonical(&serde_json::json!({
+        let mut form = serde_json::json!({
             "form": 2,
             "experiments": hashes,
             "cycles": execution.cycles,
@@ -124,12 +126,21 @@ impl Campaign {
             "leaks": self.leaks,
             "verdict_rules": self.rules,
             "force_cold_start": execution.force_cold_start,
-            "strict_versions": self.strict_versions,
-            "quality": self.quality.form(self.unassessed().is_none()),
             "gpus": self.gpus,
             "rules": rules,
             "exclude": exclude,
-        }))
+        });
+        // Keys that came later: a campaign that does not write them keeps its hash.
+        if self.strict_versions {
+            form["strict_versions"] = true.into();
+        }
+        if self.unassessed().is_none() {
+            form["quality"] = self.quality.form();
+        }
+        if let Some(slo) = self.slo {
+            form["slo"] = serde_json::json!(slo);
+        }
+        Digest::of_canonical(&form)
     }
 }
 

@@ -15,7 +15,7 @@ use super::policy::{
     BaselinePolicy, EnergyPolicy, ExecutionPolicy, LeakPolicy, QualityPolicy, WarmupPolicy,
 };
 use super::workload::WorkloadSpec;
-use crate::energy::VerdictRules;
+use crate::energy::{Slo, VerdictRules};
 
 /// A measurement campaign of lemctl.
 #[derive(JsonSchema)]
@@ -61,6 +61,9 @@ pub(super) struct CampaignFile {
     /// Refuse to load an engine of another version than the catalogue's, instead of flagging its results.
     #[schemars(default)]
     strict_versions: bool,
+    /// Latencies that a service has to keep: gives goodput.
+    #[schemars(default)]
+    slo: Option<Slo>,
     /// UUIDs of the GPUs to run on.
     #[schemars(default, extend("uniqueItems" = true))]
     gpus: Vec<GpuUuid>,

@@ -6,6 +6,7 @@
 
 mod assemble;
 mod catalogues;
+mod compare;
 mod curated;
 mod entry;
 mod error;
@@ -21,6 +22,7 @@ mod rule;
 mod tests;
 
 pub use catalogues::Catalogues;
+pub use compare::{Changed, Differences, Named, What};
 pub use entry::{Bounds, Entry, EntryKind, Status};
 pub use error::CatalogueError;
 pub use extracted::Extracted;

@@ -181,7 +181,7 @@ fn merged(curated: CuratedParameter, entry: Entry) -> Result<Parameter, String> 
     };
     let default = match take("default", curated.default)? {
         Some(value) => value,
-        None => entry.default.clone().ok_or_else(|| {
+        None => entry.default.clone().map(one_spelling).ok_or_else(|| {
             format!(
                 "its default is {}: the curated text has to say one",
                 entry.default_text()
@@ -244,4 +244,14 @@ fn single_kind(entry: &Entry) -> Result<Kind, String> {
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// `1.0` and `1` are one number: a default looks like the value that a campaign writes.
+fn one_spelling(value: Value) -> Value {
+    match value.as_f64() {
+        Some(number) if value.is_f64() && number.fract() == 0.0 && number.abs() < 1e15 => {
+            Value::from(number as i64)
+        }
+        _ => value,
+    }
 }

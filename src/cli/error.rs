@@ -86,6 +86,31 @@ pub enum CliError {
         /// What there is.
         what: String,
     },
+    /// No catalogue of that backend or version.
+    #[error("there is no catalogue of {wanted}{near}")]
+    #[diagnostic(code(cli::no_catalogue), help("there is: {known}"))]
+    NoCatalogue {
+        /// What was asked for.
+        wanted: String,
+        /// What may have been meant, with its lead-in.
+        near: String,
+        /// What there is.
+        known: String,
+    },
+    /// No parameter of that name.
+    #[error("{backend} has no parameter {wanted}{near}")]
+    #[diagnostic(
+        code(cli::no_parameter),
+        help("lemctl params list BACKEND --all lists every name")
+    )]
+    NoParameter {
+        /// What was asked for.
+        wanted: String,
+        /// The backend and its version.
+        backend: String,
+        /// What may have been meant, with its lead-in.
+        near: String,
+    },
     /// A large campaign was not confirmed.
     #[error(
         "{experiments} experiments and {runs} runs are more than 100 experiments: not begun without a yes"
@@ -173,6 +198,8 @@ impl Fault for CliError {
             | Self::NoRun { .. }
             | Self::NoExperiment { .. }
             | Self::NoAttempt { .. }
+            | Self::NoCatalogue { .. }
+            | Self::NoParameter { .. }
             | Self::NotConfirmed { .. } => Exit::Usage,
             Self::NothingToRun { .. } => Exit::CampaignInvalid,
             Self::Unfinished { .. }

@@ -13,6 +13,7 @@ mod init;
 mod manifest;
 mod nvml;
 mod output;
+mod params;
 mod results;
 mod root;
 mod session;
@@ -65,6 +66,9 @@ enum Command {
     /// Plan, run and follow campaigns.
     #[command(subcommand)]
     Campaign(campaign::Command),
+    /// Look at the parameters that a backend has, version by version.
+    #[command(subcommand)]
+    Params(params::Command),
     /// Look at sealed campaigns.
     #[command(subcommand)]
     Manifest(manifest::Command),
@@ -129,6 +133,7 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Init(arguments) => init::run(&arguments, &Root::find(root)?),
             Command::Images(command) => images::run(command, &Root::find(root)?).await,
             Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
+            Command::Params(command) => params::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
             Command::Results(command) => results::run(command, &Root::find(root)?),
             Command::Gpu(command) => gpu::run(&command, &Root::find(root)?),

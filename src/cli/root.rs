@@ -146,7 +146,7 @@ impl PromptSource for Beside {
     }
 }
 
-fn text(path: &Utf8Path, fix: &str) -> Result<String, CliError> {
+pub(super) fn text(path: &Utf8Path, fix: &str) -> Result<String, CliError> {
     let unreadable = |reason: String| CliError::Unreadable {
         path: path.to_owned(),
         reason,

@@ -25,7 +25,10 @@ pub mod waveform;
 pub mod window;
 
 pub use baseline::{Baseline, BaselineRequest, IdleState};
-pub use figures::{Latency, WindowFigures, WindowKind, window_figures};
+pub use figures::{
+    AttentionShape, FlopsEstimate, Latency, OpenLoopFigures, Slo, SloFigures, WindowFigures,
+    WindowKind, flops_estimate, slo_figures, window_figures,
+};
 pub use gap::{EQUILIBRIUM_SECONDS, GapReading, GapRule, GapSeries, GapState};
 pub use integrate::{Integral, integrate};
 pub use leak::{LeakRule, LeakVerdict, Occupant, OccupantOwner, Occupied};

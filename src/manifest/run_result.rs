@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::EnergyNote;
 use crate::energy::split::PhaseEnergy;
 use crate::energy::{
-    Baseline, Convergence, GapReading, GapState, Iteration, LeakVerdict, Throttle, WarmupCriterion,
-    WindowFigures,
+    Baseline, Convergence, FlopsEstimate, GapReading, GapState, Iteration, LeakVerdict, SloFigures,
+    Throttle, WarmupCriterion, WindowFigures,
 };
 use crate::execution::Verdict;
 use crate::units::Digest;
@@ -81,6 +81,12 @@ pub struct RunResult {
     pub warmup: Option<WarmupNote>,
     /// Throughput and latency.
     pub figures: WindowFigures,
+    /// How the window kept the campaign's `slo`. Null without one.
+    #[serde(default)]
+    pub slo: Option<SloFigures>,
+    /// Floating-point operations of the window, estimated. Null where the model's size is not known.
+    #[serde(default)]
+    pub flops: Option<FlopsEstimate>,
     /// Readings are of lemctl's GPU simulator: never compared with those of a GPU.
     pub simulated: bool,
     /// Energy.

@@ -21,11 +21,13 @@ const fn column(name: &'static str, heading: &'static str, decimals: usize) -> C
 }
 
 /// The columns, in order: energy first, since it is what is measured here.
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 10] = [
     column("joules_per_output_token", "J/token", 4),
     column("joules_per_request", "J/request", 2),
     column("mean_watts", "W", 1),
     column("output_tokens_per_second", "tokens/s", 1),
+    column("goodput_requests_per_second", "goodput/s", 2),
+    column("slo_attainment", "SLO met", 3),
     column("ttft_ms_p50", "TTFT p50 ms", 2),
     column("ttft_ms_p99", "TTFT p99 ms", 2),
     column("itl_ms_p50", "ITL p50 ms", 3),

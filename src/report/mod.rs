@@ -2,8 +2,11 @@
 //!
 //! Text in, text out: it prints nothing and runs nothing.
 
+mod best;
 mod experiments;
 mod figures;
+mod params;
+mod params_differences;
 mod plan;
 mod results;
 mod results_show;
@@ -13,7 +16,10 @@ mod summary;
 mod table;
 mod tree;
 
+pub use best::{Best, Candidate};
 pub use experiments::{ExperimentLine, experiment_lines};
+pub use params::{list_text, list_view, show_text, show_view};
+pub use params_differences::{BrokenCampaign, differences_text};
 pub use plan::{PlanView, plan_text, plan_view};
 pub use results::{ResultLine, ResultsView, results_text};
 pub use results_show::{ExperimentView, experiment_text, run_text};

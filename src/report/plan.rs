@@ -262,10 +262,11 @@ pub fn plan_text(view: &PlanView) -> String {
     let estimate = &view.estimate;
     let _ = write!(
         out,
-        "\n\nTime: at least {:.0} s ({:.0} s measuring, {:.0} s gaps), with warm-up up to {:.0} s; \
+        "\n\nTime: at least {:.0} s ({:.0} s measuring, {:.0} s baselines, {:.0} s gaps), with warm-up up to {:.0} s; \
          {} engine loads come on top",
         estimate.at_least(),
         estimate.measuring_seconds,
+        estimate.baseline_seconds,
         estimate.gap_seconds,
         estimate.with_warmup(),
         estimate.loads

@@ -40,10 +40,48 @@ async fn ask<E: ContainerEngine, T: DeserializeOwned>(
     container: &ContainerId,
     command: &str,
 ) -> Result<T, EngineError> {
-    let what = || format!("{AGENT} {command} in container {container}");
-    let mut session = engine
-        .exec(container, &[AGENT.to_owned(), command.to_owned()])
-        .await?;
+    let command = [AGENT.to_owned(), command.to_owned()];
+    let Said {
+        said,
+        complaint,
+        what,
+    } = output(engine, container, &command, LIMIT, MAX_OUTPUT).await?;
+    serde_json::from_slice(&said).map_err(|_| {
+        let text = if complaint.is_empty() {
+            &said
+        } else {
+            &complaint
+        };
+        EngineError::Broken {
+            what,
+            message: crate::worker::printable(text),
+        }
+    })
+}
+
+/// What a short command said.
+pub(super) struct Said {
+    /// On stdout.
+    pub said: Vec<u8>,
+    /// On stderr.
+    pub complaint: Vec<u8>,
+    /// The command, for messages.
+    pub what: String,
+}
+
+/// Runs a short command in a running container and reads what it says, up to a bound.
+///
+/// # Errors
+/// If it could not be run, or did not end in time.
+pub(super) async fn output<E: ContainerEngine>(
+    engine: &E,
+    container: &ContainerId,
+    command: &[String],
+    limit: Duration,
+    most: usize,
+) -> Result<Said, EngineError> {
+    let what = format!("{} in container {container}", command.join(" "));
+    let mut session = engine.exec(container, command).await?;
     let mut said = Vec::new();
     let mut complaint = Vec::new();
     let read = async {
@@ -52,29 +90,21 @@ async fn ask<E: ContainerEngine, T: DeserializeOwned>(
                 ExecOutput::Stdout(bytes) => (&mut said, bytes),
                 ExecOutput::Stderr(bytes) => (&mut complaint, bytes),
             };
-            let room = MAX_OUTPUT.saturating_sub(kept.len());
+            let room = most.saturating_sub(kept.len());
             kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
         Ok(())
     };
-    match tokio::time::timeout(LIMIT, read).await {
-        Ok(result) => result?,
-        Err(_) => {
-            return Err(EngineError::TimedOut {
-                what: what(),
-                seconds: LIMIT.as_secs(),
-            });
-        }
+    match tokio::time::timeout(limit, read).await {
+        Ok(Ok(())) => Ok(Said {
+            said,
+            complaint,
+            what,
+        }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(EngineError::TimedOut {
+            what,
+            seconds: limit.as_secs(),
+        }),
     }
-    serde_json::from_slice(&said).map_err(|_| {
-        let text = if complaint.is_empty() {
-            &said
-        } else {
-            &complaint
-        };
-        EngineError::Broken {
-            what: what(),
-            message: crate::worker::printable(text),
-        }
-    })
 }

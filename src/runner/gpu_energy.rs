@@ -13,7 +13,7 @@ use crate::energy::sensor::Sensor;
 use crate::energy::split::PhaseEnergy;
 use crate::energy::{
     Baseline, Denominators, End, EnergyRules, GpuEnergy, ReasonSample, Throttle, ThrottleCounters,
-    ThrottleEvidence, TotalEnergy, WindowFigures, WindowKind, WindowRequest, energy_figures, total,
+    ThrottleEvidence, TotalEnergy, WindowFigures, WindowRequest, energy_figures, total,
     window_energy,
 };
 use crate::manifest::{BaselineNote, CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
@@ -90,7 +90,7 @@ impl<'a> Observed<'a> {
     ) -> EnergyNote {
         let (start, end) = (figures.start_ns, figures.end_ns);
         let periods = load_periods(record);
-        let steady = figures.window == WindowKind::SteadyState;
+        let steady = figures.is_inner();
         let part = |from, to, idle| self.total(from, to, idle, baseline, &periods);
         let window = part(start, end, (!steady, !steady));
         let by = Denominators {

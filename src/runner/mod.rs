@@ -6,6 +6,7 @@
 mod agent;
 mod assess;
 mod attempt;
+pub mod audit;
 mod changes;
 pub mod characterise;
 mod containers;
@@ -31,6 +32,7 @@ mod stop;
 mod storing;
 mod talk;
 mod warming;
+mod window_notes;
 mod worker_codes;
 
 pub use changes::{Changes, drift};

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use lem_protocol::Arrival;
-
 use super::RunnerError;
 use super::attempt::Measured;
 use super::gpu_energy::Observed;
 use super::session::Runner;
+use super::window_notes::{flops, headline, too_short};
 use crate::campaign::BaselinePolicy;
 use crate::clock::timestamp;
 use crate::containers::ContainerEngine;
 use crate::energy::split::PhaseEnergy;
 use crate::energy::{
-    Baseline, BaselineEvidence, RejectReason, Ruling, RunEvidence, Throttle, WindowFigures,
-    WindowKind, codes, judge_run,
+    Baseline, BaselineEvidence, RejectReason, Ruling, RunEvidence, SloFigures, Throttle, codes,
+    judge_run, slo_figures,
 };
 use crate::execution::{Figures, Reason, ResultFile, Verdict};
 use crate::manifest::{
@@ -84,6 +83,7 @@ impl<E: ContainerEngine> Runner<E> {
         let experiment = plan.experiment_of(run);
         let seen = self.seen(&measured);
         let ruling = self.judged(&measured, &seen);
+        let slo = self.slo(&measured);
         let changed_parameters = changes(&measured.record.requested, &measured.record.effective);
         let loaded = self.engine.as_ref();
         let mut flags = Vec::new();
@@ -122,6 +122,12 @@ impl<E: ContainerEngine> Runner<E> {
             leak,
             ..
         } = measured;
+        let flops = flops(
+            &record,
+            &figures,
+            campaign,
+            loaded.map(|loaded| &loaded.report),
+        );
         let result = RunResult {
             schema_version: RESULT_SCHEMA_VERSION,
             lemctl: env!("CARGO_PKG_VERSION").to_owned(),
@@ -164,7 +170,9 @@ impl<E: ContainerEngine> Runner<E> {
             runs_before_on_load: loaded.map_or(0, |loaded| loaded.runs),
             gap,
             warmup,
+            flops,
             figures,
+            slo,
             simulated: seen.simulated,
             energy: seen.energy,
             throttling: seen.throttling,
@@ -231,6 +239,12 @@ impl<E: ContainerEngine> Runner<E> {
         }
     }
 
+    /// How the window kept the campaign's service level, if it has one.
+    fn slo(&self, measured: &Measured) -> Option<SloFigures> {
+        let slo = self.opened.planned.campaign.slo?;
+        Some(slo_figures(&measured.record, &measured.figures, slo))
+    }
+
     /// The rules of a run, applied.
     fn judged(&self, measured: &Measured, seen: &Seen) -> Ruling {
         let campaign = &self.opened.planned.campaign;
@@ -275,6 +289,11 @@ impl<E: ContainerEngine> Runner<E> {
                 lost_gpus: &lost_gpus,
                 environment_drift: &seen.drift,
                 simulated: seen.simulated,
+                saturated: measured
+                    .figures
+                    .open_loop
+                    .is_some_and(|open| open.saturated == Some(true)),
+                slo_missed: self.slo(measured).is_some_and(|slo| !slo.kept),
                 parent_gpu: notes.iter().any(|note| note.scope_warning.is_some()),
             },
             &campaign.rules,
@@ -292,100 +311,4 @@ struct Seen {
     drift: Vec<String>,
     /// The readings file.
     readings: Option<Vec<u8>>,
-}
-
-/// Seconds of a steady state at least, and the lots of requests that must finish in it (docs/measurement.md): less
-/// does not average over what a closed loop does.
-const STEADY_SECONDS: f64 = 30.0;
-const STEADY_LOTS: u64 = 3;
-
-fn too_short(figures: &WindowFigures, arrival: Arrival) -> bool {
-    match (figures.window, arrival) {
-        (WindowKind::WholeBatch, _) => false,
-        (WindowKind::SteadyState, Arrival::ClosedLoop { concurrency }) => {
-            figures.seconds < STEADY_SECONDS
-                || figures.requests < STEADY_LOTS * u64::from(concurrency)
-        }
-        _ => true,
-    }
-}
-
-/// The figures that tables, journal and manifest carry; the unit is in the name.
-fn headline(result: &RunResult) -> Figures {
-    let figures = &result.figures;
-    let energy = result.energy.window.as_ref();
-    let by = result.energy.figures.as_ref();
-    let latency = |value: Option<f64>| value.filter(|value| value.is_finite());
-    let all = [
-        (
-            "output_tokens_per_second",
-            Some(figures.output_tokens_per_second),
-        ),
-        ("requests_per_second", Some(figures.requests_per_second)),
-        ("window_seconds", Some(figures.seconds)),
-        ("joules", energy.and_then(|energy| energy.joules)),
-        ("mean_watts", energy.and_then(|energy| energy.mean_watts)),
-        (
-            "joules_per_output_token",
-            by.and_then(|by| by.joules_per_output_token),
-        ),
-        (
-            "joules_per_request",
-            by.and_then(|by| by.joules_per_request),
-        ),
-        (
-            "output_tokens_per_second_per_watt",
-            by.and_then(|by| by.output_tokens_per_second_per_watt),
-        ),
-        (
-            "joules_per_output_token_above_resident",
-            by.and_then(|by| by.joules_per_output_token_above_resident),
-        ),
-        ("resident_watts", result.baseline.resident_watts),
-        ("ttft_ms_p50", latency(figures.ttft.map(|ttft| ttft.p50_ms))),
-        ("ttft_ms_p99", latency(figures.ttft.map(|ttft| ttft.p99_ms))),
-        ("itl_ms_p50", latency(figures.itl.map(|itl| itl.p50_ms))),
-        ("itl_ms_p99", latency(figures.itl.map(|itl| itl.p99_ms))),
-        ("e2e_ms_p50", latency(figures.e2e.map(|e2e| e2e.p50_ms))),
-    ];
-    let named = all
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    named.collect::<BTreeMap<_, _>>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_steady_state_needs_its_seconds_and_its_lots() {
-        let figures = |window, seconds, requests| WindowFigures {
-            window,
-            start_ns: 0,
-            end_ns: 1,
-            seconds,
-            requests,
-            input_tokens: 0,
-            output_tokens: 0,
-            output_tokens_per_second: 0.0,
-            requests_per_second: 0.0,
-            ttft: None,
-            itl: None,
-            e2e: None,
-            queue: None,
-            prefill: None,
-        };
-        let closed = Arrival::ClosedLoop { concurrency: 8 };
-        let steady = WindowKind::SteadyState;
-        for (seconds, requests, short) in [(30.0, 24, false), (29.9, 24, true), (30.0, 23, true)] {
-            assert_eq!(
-                too_short(&figures(steady, seconds, requests), closed),
-                short
-            );
-        }
-        assert!(too_short(&figures(WindowKind::WholeRun, 99.0, 99), closed));
-        let batch = figures(WindowKind::WholeBatch, 0.1, 1);
-        assert!(!too_short(&batch, Arrival::Batch {}));
-    }
 }

@@ -97,6 +97,7 @@ impl Loader<'_> {
             leaks: section(&sections, "leaks").unwrap_or_default(),
             rules: section(&sections, "rules").unwrap_or_default(),
             quality: quality?,
+            slo: section(&sections, "slo"),
             strict_versions: section(&sections, "strict_versions").unwrap_or_default(),
             gpus,
             grid,

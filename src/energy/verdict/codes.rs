@@ -45,8 +45,12 @@ codes! {
     PARENT_GPU_ENERGY = "parent_gpu_energy";
     /// Flag: the GPU was at its power limit for some of the window.
     POWER_CAPPED = "power_capped";
+    /// Flag: in an open loop the queue grew: requests came faster than they were served.
+    SATURATED = "saturated";
     /// Flag: readings come from the simulator.
     SIMULATED = "simulated";
+    /// Flag: the window did not keep the campaign's `slo`.
+    SLO_MISSED = "slo_missed";
     /// Rejection: thermal slowdown or power brake.
     THERMAL_THROTTLING = "thermal_throttling_detected";
     /// Flag: heat or brake was sampled, and the driver's counters did not move.

@@ -25,6 +25,10 @@ pub struct RunEvidence<'a> {
     pub baseline: BaselineEvidence<'a>,
     /// The window is shorter than its kind needs.
     pub window_too_short: bool,
+    /// Open loop: the queue grew over the window.
+    pub saturated: bool,
+    /// The window did not keep the campaign's `slo`.
+    pub slo_missed: bool,
     /// (UUID, Xid) of the driver's errors during the run.
     pub xids: &'a [(String, u64)],
     /// UUIDs of GPUs that stopped answering.
@@ -60,6 +64,12 @@ pub fn judge_run(evidence: &RunEvidence<'_>, rules: &VerdictRules) -> Ruling {
     }
     if evidence.window_too_short {
         ruling.flag(codes::WINDOW_TOO_SHORT);
+    }
+    if evidence.saturated {
+        ruling.flag(codes::SATURATED);
+    }
+    if evidence.slo_missed {
+        ruling.flag(codes::SLO_MISSED);
     }
     if evidence.warmup == Some(Convergence::Capped) {
         ruling.flag(codes::WARMUP_CAPPED);

@@ -7,7 +7,7 @@ mod engine;
 mod folders;
 mod gpu;
 mod line;
-mod probe;
+pub(in crate::runner) mod probe;
 mod user;
 
 pub use line::{CheckLine, Status, ready};

@@ -19,7 +19,7 @@ use crate::store::{Folders, StoreError};
 use crate::units::Digest;
 
 /// What a check's folder in `.lem/` begins with; its process id follows.
-const FOLDER: &str = "check-";
+pub(in crate::runner) const FOLDER: &str = "check-";
 
 /// Starts a backend's container from its Compose file, looks at it from inside, and removes it.
 pub(super) async fn line<E: ContainerEngine>(
@@ -142,7 +142,7 @@ fn one_line(text: &str) -> String {
     crate::worker::printable(words.join(" ").as_bytes())
 }
 
-fn overlay(facts: &Facts<'_>, backend: &str, live: &Live) -> Overlay {
+pub(in crate::runner) fn overlay(facts: &Facts<'_>, backend: &str, live: &Live) -> Overlay {
     let root = Digest::of(facts.project.root.as_str().as_bytes()).short(16);
     let pid = std::process::id().to_string();
     let labels = [
@@ -164,7 +164,7 @@ fn overlay(facts: &Facts<'_>, backend: &str, live: &Live) -> Overlay {
 
 /// The mounts of a campaign's container, but for the folder of exit records: left for the agent to make,
 /// its owner shows who writes there. The lease is not renewed: what outlives this process ends with it.
-fn prepare(
+pub(in crate::runner) fn prepare(
     facts: &Facts<'_>,
     folders: &Folders,
     backend: &str,
@@ -178,7 +178,7 @@ fn prepare(
 }
 
 /// The user that the service names.
-fn user(file: &ComposeFile) -> Option<Identity> {
+pub(in crate::runner) fn user(file: &ComposeFile) -> Option<Identity> {
     let (uid, gid) = file.worker.user.as_ref()?.split_once(':')?;
     Some(Identity {
         uid: uid.parse().ok()?,

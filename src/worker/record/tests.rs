@@ -323,7 +323,7 @@ fn an_open_loop_is_held_against_its_schedule() {
         ("prompt 1 is due 101 ns", |r| {
             r.requests[0].due_ns = Some(1_106);
         }),
-        ("the schedule has prompt 0 at", |r| r.requests[0].prompt = 0),
+        ("the schedule has prompt 1 at", |r| r.requests[0].prompt = 0),
         ("not due where", |r| {
             for request in &mut r.requests {
                 request.due_ns = Some(1_104);

@@ -75,11 +75,9 @@ ROWS = (
     ),
     Row(
         Code.GPU_UNAVAILABLE,
-        "the container does not have the GPUs that the engine wants: compare the campaign's gpus with the parallel "
-        "sizes and the Compose file's devices",
-        r"invalid device ordinal|no cuda gpus are available|no cuda-capable device|world size.{0,80}"
-        r"(?:larger|greater|exceeds).{0,60}(?:gpus|devices)|not enough gpus|cuda_error_no_device"
-        r"|is larger than the number of available gpus",
+        "the container does not have the GPUs that the engine wants: compare the campaign's gpus with the Compose "
+        "file's devices",
+        r"invalid device ordinal|no cuda gpus are available|no cuda-capable device|cuda_error_no_device",
     ),
     Row(
         Code.CUDA_UNAVAILABLE,
@@ -119,7 +117,8 @@ ROWS = (
     Row(
         Code.BAD_PARAMETER,
         "see `lemctl params show` for what this parameter takes in this version",
-        r"unexpected keyword argument|validation errors? for|extra inputs are not permitted|input should be"
+        r"world size.{0,80}larger than|only \d+ gpus are available"
+        r"|unexpected keyword argument|validation errors? for|extra inputs are not permitted|input should be"
         r"|must be (?:divisible|a |an |one of|in |less|greater|at (?:least|most)|positive|non-negative|set|specified)"
         r"|user-specified max_model_len|is greater than the derived|mutually exclusive|invalid (?:value|choice)"
         r"|cannot (?:both )?be (?:set|used|specified)",
@@ -175,11 +174,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _said(log: str) -> list[str]:
-    """Lines that tell of an error: an exception's last line, or what is logged as one."""
-    last_word = re.compile(
-        r"(?:\b[A-Za-z_.]*(?:Error|Exception|Fault)\b\s*:|\bERROR\b|\berror:|bus error)", re.IGNORECASE
-    )
-    return [line for line in log.splitlines()[-2000:] if last_word.search(line)]
+    """Lines that tell of an error: first the last lines of exceptions, then what is logged as an error."""
+    lines = log.splitlines()[-2000:]
+    exceptions = [line for line in lines if re.search(r"\b[A-Za-z_.]*(?:Error|Exception)\b\s*:|bus error", line)]
+    logged = [line for line in lines if re.search(r"\bERROR\b|\berror:", line, re.IGNORECASE)]
+    return exceptions or logged
 
 
 def _text(error: BaseException) -> str:

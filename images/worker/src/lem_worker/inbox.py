@@ -41,7 +41,7 @@ def parse(line: bytes | lines.TooLong) -> RequestLine | Bad:
     if isinstance(line, lines.TooLong):
         return Bad(0, Fault(Code.BAD_REQUEST, f"the line is longer than {MAX_LINE_BYTES} bytes", HINT))
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return Bad(0, Fault(Code.BAD_REQUEST, f"the line is not JSON: {error}", HINT))
     try:
@@ -50,6 +50,10 @@ def parse(line: bytes | lines.TooLong) -> RequestLine | Bad:
         found = value.get("id") if isinstance(value, dict) else None
         line_id = found if type(found) is int and 0 <= found < 2**64 else 0
         return Bad(line_id, Fault(Code.BAD_REQUEST, f"the line is no request: {error}", HINT))
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
 
 
 def start(stream: BinaryIO, abandon: Callable[[], None]) -> SimpleQueue[Incoming]:

@@ -64,6 +64,8 @@ fn what_is_simulated_short_drifted_or_of_a_whole_gpu_says_so() {
         simulated: true,
         parent_gpu: true,
         window_too_short: true,
+        saturated: true,
+        slo_missed: true,
         environment_drift: &drift,
         xids: &xids,
         ..RunEvidence::default()
@@ -74,6 +76,8 @@ fn what_is_simulated_short_drifted_or_of_a_whole_gpu_says_so() {
             codes::SIMULATED,
             codes::PARENT_GPU_ENERGY,
             codes::WINDOW_TOO_SHORT,
+            codes::SATURATED,
+            codes::SLO_MISSED,
             codes::ENVIRONMENT_DRIFTED,
             codes::XID_REPORTED
         ])

@@ -14,6 +14,9 @@ def plain(value: Any, asked: Any = None, depth: int = MAX_DEPTH) -> Any:
     """`value` as JSON. Where it has several spellings, such as an enum's name and number, the one that `asked` has."""
     if isinstance(value, enum.Enum):
         return _of_enum(value, asked)
+    if type(value) in (int, float) and type(asked) in (int, float) and value == asked:
+        # 1 and 1.0 are the same to an engine, and not to who compares texts.
+        return asked
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
