@@ -127,13 +127,13 @@ impl<E: ContainerEngine> Runner<E> {
             leak,
             ..
         } = measured;
-        let model = recorded(&self.opened.state, &experiment.backend);
         let flops = flops(
             &record,
             &figures,
             campaign,
             loaded.map(|loaded| &loaded.report),
         );
+        let model = recorded(&self.opened.state, &experiment.backend);
         let result = RunResult {
             schema_version: RESULT_SCHEMA_VERSION,
             lemctl: env!("CARGO_PKG_VERSION").to_owned(),
