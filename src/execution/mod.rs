@@ -16,5 +16,5 @@ pub use cause::{Blame, Cause, FOREIGN_PROCESS};
 pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};
-pub use state::{IllegalEvent, Made, Retired, RunStatus, State, Tally};
+pub use state::{IllegalEvent, MODEL_DIFFERENCE, Made, Retired, RunStatus, State, Tally};
 pub use verdict::{Assessed, Attempt, Figures, Reason, ResultFile, Verdict};

@@ -1,5 +1,7 @@
 //! The program against a hub on this machine: what is fetched, gone on with, refused and never shown.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 #[path = "../../../tests/support/hub_server.rs"]
 #[allow(dead_code, reason = "what others use of the server")]
 mod hub_server;

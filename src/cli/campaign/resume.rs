@@ -10,7 +10,7 @@ use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
 use crate::execution::{Event, RunStatus, State, Verdict};
-use crate::runner::{self, Changes, Opened, Planned, drift};
+use crate::runner::{self, Changes, Opened, Planned, drift, models};
 
 /// Arguments of `resume`.
 #[derive(Debug, Args)]
@@ -131,6 +131,10 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         session::prepare(root, next, &arguments.nvml, arguments.progress).await?;
     let mut differences = drift(&opened.state, &setting.environment(&next.campaign.gpus));
     differences.extend(catalogue_drift(root, next)?);
+    let models = setting.models.as_ref();
+    differences.extend(
+        models.and_then(|models| models::drift(models, &opened.state, &next.campaign.model)),
+    );
     if !differences.is_empty() && !arguments.accept_environment {
         return Err(CliError::EnvironmentChanged {
             what: differences.join("; "),

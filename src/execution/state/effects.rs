@@ -4,8 +4,8 @@ use super::{BackendState, Container, Ended, IllegalEvent, RunStatus, State};
 use crate::execution::{Blame, Cause, Figures, ResultFile, Verdict};
 use crate::plan::Step;
 
-/// What a difference of the model's files begins with.
-const MODEL: &str = "model.";
+/// What a difference of the model's files begins with, where the user lets it pass.
+pub const MODEL_DIFFERENCE: &str = "model.";
 
 impl State {
     pub(super) fn start_session(&mut self, session: u32) {
@@ -97,7 +97,7 @@ impl State {
         // Another model's files: those that are there now are the ones that count from here on.
         if differences
             .iter()
-            .any(|difference| difference.starts_with(MODEL))
+            .any(|difference| difference.starts_with(MODEL_DIFFERENCE))
         {
             self.models.clear();
         }

@@ -13,6 +13,7 @@ use super::{Assessed, Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict}
 use crate::plan::{Plan, Step};
 use crate::units::Digest;
 
+pub use effects::MODEL_DIFFERENCE;
 pub use migrate::Retired;
 pub use transition::IllegalEvent;
 

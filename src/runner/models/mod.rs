@@ -19,7 +19,7 @@ use crate::store::ModelStore;
 
 pub use ensure::{Ensured, Wanted, Watch, ensure, look};
 pub use fetching::Owner;
-pub use step::{pinned, recorded};
+pub use step::{drift, recorded};
 pub use token::Token;
 
 /// The hub that is asked where nothing else is said.

@@ -3,10 +3,12 @@
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
-use super::ensure::{Ensured, Wanted, Watch, ensure};
+use super::Models;
+use super::ensure::{Ensured, Wanted, Watch, ensure, look};
 use super::fetching::Owner;
+use crate::campaign::ModelRequest;
 use crate::containers::{ContainerEngine, labels};
-use crate::execution::{Blame, Cause, Notice, State};
+use crate::execution::{Blame, Cause, MODEL_DIFFERENCE, Notice, State};
 use crate::runner::session::Runner;
 use crate::store::ModelIdentity;
 
@@ -23,9 +25,27 @@ fn identity(detail: &Value) -> Option<ModelIdentity> {
     serde_json::from_value(picked.into()).ok()
 }
 
-/// What is wanted, at the commit that the journal tells of if the same was asked for then.
+/// How the model's files differ from those that the journal tells of, in words; none if they do not, or are not there:
+/// then they are had again.
 #[must_use]
-pub fn pinned(state: &State, wanted: Wanted) -> Wanted {
+pub fn drift(models: &Models, state: &State, request: &ModelRequest) -> Option<String> {
+    let now = look(models, &pinned(state, Wanted::of(request)?))?;
+    let known = state.models().values().filter_map(identity);
+    let mut changed = known.filter(|known| is_same(known, &now) && known != &now);
+    let known = changed.next()?;
+    Some(format!(
+        "{MODEL_DIFFERENCE}weights_sha256 of {} {} was {}, is {}",
+        now.source, now.id, known.weights_sha256, now.weights_sha256
+    ))
+}
+
+/// Whether the two are meant to be the same files.
+fn is_same(one: &ModelIdentity, other: &ModelIdentity) -> bool {
+    (&one.source, &one.id, &one.revision) == (&other.source, &other.id, &other.revision)
+}
+
+/// What is wanted, at the commit that the journal tells of if the same was asked for then.
+fn pinned(state: &State, wanted: Wanted) -> Wanted {
     let Wanted::Hub { id, revision } = &wanted else {
         return wanted;
     };
@@ -94,11 +114,8 @@ impl<E: ContainerEngine> Runner<E> {
         let Some(known) = recorded(&self.opened.state, backend) else {
             return Ok(());
         };
-        let now = &ensured.identity;
-        let same =
-            (&known.source, &known.id, &known.revision) == (&now.source, &now.id, &now.revision);
         // An edited campaign may ask for another model; files of the same one stay the same.
-        if !same || known.weights_sha256 == now.weights_sha256 {
+        if !is_same(&known, &ensured.identity) || known == ensured.identity {
             return Ok(());
         }
         let message = format!(
