@@ -144,7 +144,7 @@ impl Default for Campaign {
 }
 
 impl Campaign {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let Self {
             name,
             model,

@@ -32,16 +32,23 @@ pub struct HubServer {
 }
 
 impl HubServer {
+    /// With the usual files.
     pub fn start() -> Self {
+        Self::serving(files())
+    }
+
+    /// With other files in every repository.
+    pub fn serving(files: Vec<(String, Vec<u8>)>) -> Self {
+        let files = Arc::new(files);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let log = seen.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let log = log.clone();
+                let (log, files) = (log.clone(), files.clone());
                 // A client that went away is its own business.
-                std::thread::spawn(move || drop(serve(&stream, address, &log)));
+                std::thread::spawn(move || drop(serve(&stream, address, &log, &files)));
             }
         });
         Self { address, seen }
@@ -63,19 +70,20 @@ impl HubServer {
 }
 
 /// The files of every repository.
-pub fn files() -> Vec<(&'static str, Vec<u8>)> {
+pub fn files() -> Vec<(String, Vec<u8>)> {
     let config = json!({
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 512,
         "max_position_embeddings": 512,
     });
-    vec![
+    let files = [
         ("README.md", b"not needed".to_vec()),
         ("config.json", config.to_string().into_bytes()),
         ("tokenizer.json", b"{}".to_vec()),
         ("model.safetensors", weights()),
         ("original/consolidated.00.pth", b"not needed".to_vec()),
-    ]
+    ];
+    files.map(|(name, bytes)| (name.to_owned(), bytes)).into()
 }
 
 /// Bytes without a period.
@@ -119,6 +127,7 @@ fn serve(stream: &TcpStream, address: SocketAddr, log: &Mutex<Vec<Seen>>) -> std
         address,
         request: &request,
         before,
+        files,
     };
     answer.give()
 }
@@ -130,6 +139,7 @@ struct Answer<'a> {
     request: &'a Seen,
     /// How often the same was asked before.
     before: usize,
+    files: &'a [(String, Vec<u8>)],
 }
 
 impl Answer<'_> {
@@ -175,15 +185,15 @@ impl Answer<'_> {
             }
             _ => {}
         }
-        let files = files();
-        let siblings = files
-            .iter()
-            .map(|(name, bytes)| match name.ends_with(".safetensors") {
-                true => json!({ "rfilename": name, "size": bytes.len(), "lfs": {
+        let siblings =
+            self.files
+                .iter()
+                .map(|(name, bytes)| match name.ends_with(".safetensors") {
+                    true => json!({ "rfilename": name, "size": bytes.len(), "lfs": {
                 "sha256": sha256(bytes), "size": bytes.len(), "pointerSize": 134,
             } }),
-                false => json!({ "rfilename": name, "size": bytes.len() }),
-            });
+                    false => json!({ "rfilename": name, "size": bytes.len() }),
+                });
         let siblings: Vec<_> = siblings.collect();
         let body =
             json!({ "id": format!("org/{repository}"), "sha": COMMIT, "siblings": siblings });
@@ -194,7 +204,8 @@ impl Answer<'_> {
     }
 
     fn file(&self, repository: &str, name: &str) -> std::io::Result<()> {
-        let Some((_, mut bytes)) = files().into_iter().find(|(known, _)| *known == name) else {
+        let Some((_, mut bytes)) = self.files.iter().find(|(known, _)| *known == name).cloned()
+        else {
             return self.error("404 Not Found", "EntryNotFound");
         };
         let large = name.ends_with(".safetensors");
@@ -213,7 +224,8 @@ impl Answer<'_> {
             return self.head("302 Found", 0, &to);
         }
         if large && (repository == "wrong" || repository == "wrong-once" && self.before == 0) {
-            bytes[WEIGHTS / 2] ^= 1;
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
         }
         let range = self.request.headers.get("range");
         let from = range
