@@ -24,6 +24,10 @@ pub(super) enum Command {
     /// Have a model's files before they are needed; one that is there whole is left alone.
     Pull(Pull),
     /// Models that are there.
+    #[command(after_help = "\
+Examples:
+  lemctl models list
+  lemctl models list --format json | jq '.models[].model'")]
     List {
         /// How it is printed.
         #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -81,10 +81,11 @@ fn docker_a_model_of_a_hub_is_had_once() {
     );
 }
 
-/// Id of the container that fetches, once it runs.
-fn fetching() -> Option<String> {
-    let filter = "label=org.lemctl.backend=fetch";
-    let ids = docker(&["ps", "--quiet", "--no-trunc", "--filter", filter]);
+/// Id of the project's container that fetches, once it runs.
+fn fetching(project: &Project) -> Option<String> {
+    let root = &sha256(project.root().as_str().as_bytes())[..16];
+    let filter = format!("label=org.lemctl.root={root}");
+    let ids = docker(&["ps", "--quiet", "--no-trunc", "--filter", &filter]);
     ids.lines().next().map(str::to_owned)
 }
 
@@ -115,7 +116,7 @@ fn docker_a_pull_that_is_killed_is_gone_on_with_and_shows_no_token() {
             .ok()
             .filter(|file| file.len() > 20_000)
     };
-    let container = wait_for("a part of the weights", || begun().and_then(|_| fetching()));
+    let container = wait_for("a part of the weights", || begun().and_then(|_| fetching(&project)));
 
     let seen = docker(&["inspect", &container]);
     assert!(!seen.contains(TOKEN), "{seen}");
@@ -230,7 +231,7 @@ fn docker_random_weights_are_the_same_everywhere() {
     assert_ne!(pull(&one, "2")["model"], first["model"]);
     let model = &first["model"];
     // Pinned: results name it, so no version of the program may draw other values for it.
-    assert_eq!(model["weights_sha256"], "PINNED");
+    assert_eq!(model["weights_sha256"], "544e437409c86be98310d333f48c8c283c9f26204d2c6df90df88ddc2e7ec898");
     let odd = TINY.replace("LlamaForCausalLM", "OddForCausalLM");
     one.write("campaigns/tiny.json", &odd);
     let odd = [

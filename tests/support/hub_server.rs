@@ -101,7 +101,12 @@ pub fn sha256(bytes: &[u8]) -> String {
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn serve(stream: &TcpStream, address: SocketAddr, log: &Mutex<Vec<Seen>>) -> std::io::Result<()> {
+fn serve(
+    stream: &TcpStream,
+    address: SocketAddr,
+    log: &Mutex<Vec<Seen>>,
+    files: &[(String, Vec<u8>)],
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
