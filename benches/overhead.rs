@@ -177,6 +177,7 @@ async fn main() {
         })],
         stop,
         power: None,
+        models: None,
     };
     let opened = create(&root, planned, &HostClock).unwrap();
     let campaign = opened.folders.id.clone();

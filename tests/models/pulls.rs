@@ -116,7 +116,9 @@ fn docker_a_pull_that_is_killed_is_gone_on_with_and_shows_no_token() {
             .ok()
             .filter(|file| file.len() > 20_000)
     };
-    let container = wait_for("a part of the weights", || begun().and_then(|_| fetching(&project)));
+    let container = wait_for("a part of the weights", || {
+        begun().and_then(|_| fetching(&project))
+    });
 
     let seen = docker(&["inspect", &container]);
     assert!(!seen.contains(TOKEN), "{seen}");
@@ -231,7 +233,10 @@ fn docker_random_weights_are_the_same_everywhere() {
     assert_ne!(pull(&one, "2")["model"], first["model"]);
     let model = &first["model"];
     // Pinned: results name it, so no version of the program may draw other values for it.
-    assert_eq!(model["weights_sha256"], "544e437409c86be98310d333f48c8c283c9f26204d2c6df90df88ddc2e7ec898");
+    assert_eq!(
+        model["weights_sha256"],
+        "544e437409c86be98310d333f48c8c283c9f26204d2c6df90df88ddc2e7ec898"
+    );
     let odd = TINY.replace("LlamaForCausalLM", "OddForCausalLM");
     one.write("campaigns/tiny.json", &odd);
     let odd = [

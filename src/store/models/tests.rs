@@ -127,7 +127,9 @@ fn a_local_folder_is_summed_once() {
     assert_eq!(names, ["config.json", "v.safetensors", "w.safetensors"]);
     let memory = root.join(".lem/sums.json");
     let read = std::sync::atomic::AtomicU64::new(0);
-    let count = |bytes| drop(read.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed));
+    let count = |bytes| {
+        read.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    };
     let first = sums_of(&model, &names, &memory, &count).unwrap();
     assert_eq!(first[2].sha256, Digest::of(b"abc").to_string());
     assert_eq!(read.load(std::sync::atomic::Ordering::Relaxed), 8);
