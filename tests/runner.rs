@@ -20,6 +20,8 @@ mod engine;
 mod faults;
 #[path = "runner/policy.rs"]
 mod policy;
+#[path = "runner/quality.rs"]
+mod quality;
 #[path = "runner/stop.rs"]
 mod stop;
 

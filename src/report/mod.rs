@@ -2,6 +2,7 @@
 //!
 //! Text in, text out: it prints nothing and runs nothing.
 
+mod best;
 mod experiments;
 mod figures;
 mod params;
@@ -15,6 +16,7 @@ mod summary;
 mod table;
 mod tree;
 
+pub use best::{Best, Candidate};
 pub use experiments::{ExperimentLine, experiment_lines};
 pub use params::{list_text, list_view, show_text, show_view};
 pub use params_differences::{BrokenCampaign, differences_text};

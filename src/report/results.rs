@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::best::Best;
 use super::figures::columns;
 use super::table_with;
 use super::tree::printable;
 use crate::execution::{Figures, ResultFile};
+use crate::quality::QualityStatus;
 
 /// What `results list --format json` prints.
 #[derive(Debug, Serialize)]
@@ -18,6 +20,8 @@ pub struct ResultsView {
     pub id: String,
     /// Whether a manifest seals it.
     pub sealed: bool,
+    /// The best experiment of the campaign, whatever is listed of it.
+    pub best: Best,
     /// The runs, in the plan's order.
     pub runs: Vec<ResultLine>,
 }
@@ -35,6 +39,8 @@ pub struct ResultLine {
     pub verdict: &'static str,
     /// Why it is not accepted, if it ended otherwise.
     pub why: Option<String>,
+    /// Quality of its experiment: `passed`, `failed` or `not_assessed`.
+    pub quality: &'static str,
     /// Whether its GPUs were simulated: never to be compared with real ones. Null without a result.
     pub simulated: Option<bool>,
     /// Which load of an engine it was measured on. Null without a result.
@@ -76,6 +82,8 @@ pub fn results_text(view: &ResultsView) -> String {
         return out;
     }
     out.push_str(&runs_table(&view.runs));
+    out.push_str("\n\n");
+    out.push_str(&printable(&view.best.line()));
     out
 }
 
@@ -106,6 +114,9 @@ fn marks(run: &ResultLine) -> String {
     if run.simulated == Some(true) {
         marks.push("SIMULATED".to_owned());
     }
+    if run.quality == QualityStatus::Failed.word() {
+        marks.push("QUALITY FAILED".to_owned());
+    }
     marks.extend(run.file.map(|file| format!("FILE {}", file.to_uppercase())));
     marks.extend(run.flags.iter().map(|flag| printable(flag)));
     marks.extend(run.why.as_deref().map(|why| shortened(&printable(why))));
@@ -132,6 +143,7 @@ mod tests {
             cycle: 1,
             verdict: "accepted",
             why: None,
+            quality: "passed",
             simulated: Some(false),
             engine_load: Some(1),
             attempts: 1,
@@ -154,6 +166,7 @@ mod tests {
         failed.verdict = "failed";
         failed.why = Some(format!("timed_out: {}", "x".repeat(200)));
         failed.file = Some("altered");
+        failed.quality = "failed";
         let text = runs_table(&[simulated, failed]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
@@ -165,7 +178,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            lines[2].contains("FILE ALTERED, timed_out") && lines[2].ends_with('…'),
+            lines[2].contains("QUALITY FAILED, FILE ALTERED, timed_out") && lines[2].ends_with('…'),
             "{text}"
         );
     }
@@ -176,6 +189,7 @@ mod tests {
             campaign: "c".into(),
             id: "i".into(),
             sealed: false,
+            best: Best::of(std::iter::empty()),
             runs: Vec::new(),
         };
         assert_eq!(

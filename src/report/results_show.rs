@@ -9,6 +9,7 @@ use super::experiments::figures_table;
 use super::results::{ResultLine, runs_table};
 use super::tree::{lines, printable};
 use crate::manifest::ExperimentCycles;
+use crate::quality::Quality;
 use crate::units::Digest;
 
 /// What `results show EXPERIMENT --format json` prints.
@@ -24,6 +25,8 @@ pub struct ExperimentView {
     pub experiment_hash: Digest,
     /// Its resolved configuration.
     pub config: Value,
+    /// Whether its outputs can be believed.
+    pub quality: Quality,
     /// Its accepted runs together.
     pub cycles: ExperimentCycles,
     /// Its runs.
@@ -45,6 +48,10 @@ pub fn experiment_text(view: &ExperimentView) -> String {
     );
     if cycles.simulated == Some(true) {
         out.push_str(SIMULATED);
+    }
+    let _ = writeln!(out, "  quality: {}", view.quality.line());
+    for reason in &view.quality.reasons {
+        let _ = writeln!(out, "    {}", printable(&reason.message));
     }
     if !cycles.flags.is_empty() {
         let _ = writeln!(out, "  flags: {}", cycles.flags.join(", "));
@@ -182,6 +189,7 @@ mod tests {
             cycle: 1,
             verdict: "accepted",
             why: None,
+            quality: "not_assessed",
             simulated: Some(true),
             engine_load: Some(1),
             attempts: 2,
@@ -227,6 +235,7 @@ mod tests {
             experiment: "e".into(),
             experiment_hash: Digest::ZERO,
             config: json!({"threads": 1}),
+            quality: Quality::not_assessed("weights", "the weights are random"),
             cycles: ExperimentCycles {
                 planned: 3,
                 accepted: 3,
@@ -236,6 +245,10 @@ mod tests {
             runs: vec![line()],
         };
         let text = experiment_text(&view);
+        assert!(
+            text.contains("quality: not_assessed (weights)\n    the weights are random"),
+            "{text}"
+        );
         assert!(
             text.contains("3 of 3 runs accepted") && text.contains("mixed_simulated"),
             "{text}"

@@ -1,9 +1,11 @@
 //! The table at the end of a campaign: one line an experiment, its figures over the cycles.
 
+use super::best::{Best, Candidate};
 use super::figures::columns;
 use super::table_with;
 use crate::energy::Summary;
 use crate::manifest::{ExperimentEntry, Manifest};
+use crate::quality::QualityStatus;
 
 /// The table: mean ± sample standard deviation over the accepted cycles, and what must be known of them.
 #[must_use]
@@ -38,10 +40,33 @@ pub fn summary_text(manifest: &Manifest) -> String {
         }
         row
     });
-    table_with(&header, rows.collect(), 1..2 + columns.len())
+    let table = table_with(&header, rows.collect(), 1..2 + columns.len());
+    match best(manifest) {
+        Some(best) => format!("{table}\n\n{}", best.line()),
+        None => table,
+    }
+}
+
+/// The best experiment; none where quality was not yet judged when the manifest was made.
+fn best(manifest: &Manifest) -> Option<Best> {
+    let known = |entry: &ExperimentEntry| entry.cycles.is_some() && entry.quality.is_some();
+    if !manifest.experiments.iter().all(known) {
+        return None;
+    }
+    Some(Best::of(manifest.experiments.iter().filter_map(|entry| {
+        Some(Candidate {
+            experiment: &entry.id,
+            cycles: entry.cycles.as_ref()?,
+            quality: entry.quality.as_ref()?,
+        })
+    })))
 }
 
 fn marks(experiment: &ExperimentEntry) -> String {
+    let failed = experiment
+        .quality
+        .as_ref()
+        .is_some_and(|quality| quality.status == QualityStatus::Failed);
     let Some(cycles) = &experiment.cycles else {
         return String::new();
     };
@@ -49,6 +74,7 @@ fn marks(experiment: &ExperimentEntry) -> String {
     let flags = cycles.flags.iter().map(String::as_str);
     simulated
         .into_iter()
+        .chain(failed.then_some("QUALITY FAILED"))
         .chain(flags)
         .collect::<Vec<_>>()
         .join(", ")

@@ -235,16 +235,14 @@ impl<E: ContainerEngine> Runner<E> {
         let reference = self.reference_experiment();
         let judged = match reference {
             Some(reference) if reference == *experiment => alone,
-            // What is not sound by itself is so beside any reference.
-            _ if alone.status == QualityStatus::Failed => alone,
-            None => Quality {
-                seen: alone.seen,
-                ..Quality::not_assessed(
-                    codes::NO_REFERENCE,
-                    "sound by itself, and the campaign names no experiment to hold it against (`quality.reference`)",
-                )
+            Some(reference) => match self.sound_reference(&reference) {
+                Ok(reference) => judge(record, asked, Some(&reference), limits),
+                Err((code, message)) => sound_at_most(alone, code, message),
             },
-            Some(reference) => self.held_against(&reference, record, alone),
+            None => {
+                let message = "sound by itself, and the campaign names no experiment to hold it against (`quality.reference`)";
+                sound_at_most(alone, codes::NO_REFERENCE, message.to_owned())
+            }
         };
         Quality {
             reference,
@@ -252,29 +250,29 @@ impl<E: ContainerEngine> Runner<E> {
         }
     }
 
-    fn held_against(&self, reference: &Digest, record: &QualityRecord, alone: Quality) -> Quality {
-        let gate = &self.opened.planned.campaign.quality;
-        let without = |code, message: String| Quality {
-            seen: alone.seen,
-            ..Quality::not_assessed(code, message)
-        };
+    /// What the reference made of the prompts; else code and message of why nothing can be held against it.
+    fn sound_reference(&self, reference: &Digest) -> Result<QualityRecord, (&'static str, String)> {
         let known = self.opened.state.quality(reference);
         let Some(known) = known.filter(|known| known.file.is_some()) else {
-            let message = "the reference experiment has no record yet".to_owned();
-            return without(codes::REFERENCE_MISSING, message);
+            let message = "the reference experiment has no record yet";
+            return Err((codes::REFERENCE_MISSING, message.to_owned()));
         };
         if known.quality.status == QualityStatus::Failed {
             let message = format!("the reference experiment is {}", known.quality.line());
-            return without(codes::REFERENCE_FAILED, message);
+            return Err((codes::REFERENCE_FAILED, message));
         }
-        match self.quality_record(known) {
-            Ok(reference) => judge(
-                record,
-                &gate.prompts.asked,
-                Some(&reference),
-                gate.policy.limits(),
-            ),
-            Err(what) => without(codes::REFERENCE_MISSING, what),
-        }
+        self.quality_record(known)
+            .map_err(|what| (codes::REFERENCE_MISSING, what))
+    }
+}
+
+/// What fails by itself fails beside any reference; what does not is unknown without one.
+fn sound_at_most(alone: Quality, code: &str, message: String) -> Quality {
+    match alone.status {
+        QualityStatus::Failed => alone,
+        QualityStatus::Passed | QualityStatus::NotAssessed => Quality {
+            seen: alone.seen,
+            ..Quality::not_assessed(code, message)
+        },
     }
 }

@@ -189,6 +189,49 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "baseline: required",
         Experiments,
     );
+    // Quality is judged of real weights only.
+    let real = |quality: &str| {
+        format!(
+            "model: {{local: {{path: m}}}}\ngrid: {{backends: [widget], shared: {{max_seqs: [16, 32]}}}}\n{quality}"
+        )
+    };
+    let gate = |keys: &str| {
+        real(&format!(
+            "quality: {{reference: {{when: {{max_seqs: 16}}}}{keys}}}"
+        ))
+    };
+    for (key, first, second) in [
+        ("quality", real(""), real("quality: {assess: false}")),
+        ("quality.assess", real(""), real("quality: {assess: false}")),
+        (
+            "quality.prompts",
+            real(""),
+            real("quality: {prompts: a.jsonl}"),
+        ),
+        ("quality.reference", real(""), gate("")),
+        (
+            "quality.reference.when",
+            gate(""),
+            real("quality: {reference: {when: {max_seqs: 32}}}"),
+        ),
+        (
+            "quality.reference.experiment",
+            gate(""),
+            real("quality: {reference: {experiment: widget-max_seqs16}}"),
+        ),
+        (
+            "quality.max_logprob_difference",
+            gate(""),
+            gate(", max_logprob_difference: 0.5"),
+        ),
+        (
+            "quality.min_greedy_agreement",
+            gate(""),
+            gate(", min_greedy_agreement: 0.9"),
+        ),
+    ] {
+        entry(key, &first, &second, CampaignHash);
+    }
     entry(
         "strict_versions",
         "strict_versions: false",

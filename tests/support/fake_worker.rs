@@ -7,6 +7,8 @@
 mod act;
 #[path = "fake_worker/agent.rs"]
 mod agent;
+#[path = "fake_worker/quality.rs"]
+mod quality;
 #[path = "fake_worker/record.rs"]
 mod record;
 
@@ -14,7 +16,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use lem_protocol::{AGENT, Event, EventLine, Loaded, Outcome, Request, RequestLine};
+use lem_protocol::{
+    AGENT, Event, EventLine, Loaded, Model, Outcome, Request, RequestLine, Weights,
+};
 use lemctl::clock::Clock;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::Notify;
@@ -86,7 +90,7 @@ impl FakeWorker {
         worker
     }
 
-    /// At the `nth` `at` (`hello`, `load`, `warmup`, `measure`, `go`, `shutdown`, `probe`, `sweep`), counted
+    /// At the `nth` `at` (`hello`, `load`, `warmup`, `measure`, `go`, `assess`, `shutdown`, `probe`, `sweep`), counted
     /// from 1 over all workers, do `act`; 0 is at every one.
     pub fn at(&self, at: &'static str, nth: usize, act: Act) {
         self.rules.lock().unwrap().push(Rule { at, nth, act });
@@ -150,6 +154,7 @@ impl FakeWorker {
         let stdin = std::mem::replace(&mut process.stdin, stdin);
         let mut lines = BufReader::new(stdin).lines();
         let mut loaded = BTreeMap::new();
+        let mut weights = Weights::Random;
         while let Ok(Some(text)) = lines.next_line().await {
             let line: RequestLine = serde_json::from_str(&text).unwrap();
             let backend = process.spec.overlay().labels["org.lemctl.backend"].clone();
@@ -175,6 +180,12 @@ impl FakeWorker {
                 Request::Hello {} => Outcome::Hello(self.hello(&backend, act.as_ref())),
                 Request::Load(load) => {
                     loaded = load.parameters.clone();
+                    weights = match load.model {
+                        Model::Local { weights, .. } => weights,
+                        Model::Hub { .. } => Weights::Real,
+                        Model::Dummy { .. } => Weights::Dummy,
+                        Model::Random { .. } => Weights::Random,
+                    };
                     Outcome::Load(Loaded {
                         effective: loaded.clone(),
                         model_parameters: 1000,
@@ -220,10 +231,15 @@ impl FakeWorker {
                             backend: &backend,
                             attempt: &attempt,
                             loaded: &loaded,
+                            weights,
                             measure,
                         };
                         self.write(process, &asked, act.as_ref())
                     }
+                }
+                Request::Assess(assess) => {
+                    let attempt = line.attempt.clone().unwrap();
+                    self.answers(process, &attempt, assess, &loaded, act.as_ref())
                 }
                 Request::Shutdown {} => Outcome::Shutdown {},
                 other => panic!("the runner never sends {other:?} by itself"),

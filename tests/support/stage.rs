@@ -58,7 +58,7 @@ impl Stage {
             .or_else(|_| tempfile::tempdir())
             .unwrap();
         let engine = FakeEngine::new();
-        for backend in ["reference", "gadget"] {
+        for backend in ["reference", "gadget", "widget"] {
             engine.add_image(&service(backend).image);
         }
         let worker = FakeWorker::install(&engine);
@@ -226,6 +226,7 @@ pub fn plan(text: &str) -> Planned {
     let catalogues = [
         ("reference", campaigns::REFERENCE),
         ("gadget", campaigns::GADGET),
+        ("widget", campaigns::WIDGET),
     ]
     .map(|(name, text)| (name.to_owned(), text.to_owned()));
     Planned::new("test.yaml", text, &catalogues.into(), &campaigns::prompts()).unwrap()

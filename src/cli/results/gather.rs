@@ -4,8 +4,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::campaign::Campaign;
 use crate::execution::{Figures, ResultFile, RunStatus, State};
-use crate::report::{ResultLine, standing};
+use crate::manifest::{over_cycles, quality};
+use crate::quality::Quality;
+use crate::report::{Best, Candidate, ResultLine, standing};
 use crate::store::{Folders, read_regular};
 use crate::units::Digest;
 
@@ -61,7 +64,13 @@ struct Glance {
 }
 
 /// A run's line. `live` says whether a lemctl works on the campaign now.
-pub(super) fn line(folders: &Folders, state: &State, run: usize, live: bool) -> ResultLine {
+pub(super) fn line(
+    folders: &Folders,
+    campaign: &Campaign,
+    state: &State,
+    run: usize,
+    live: bool,
+) -> ResultLine {
     let planned = &state.plan().runs[run];
     let (verdict, why) = standing(state, run, live);
     let (result, figures) = match state.status(run) {
@@ -85,6 +94,9 @@ pub(super) fn line(folders: &Folders, state: &State, run: usize, live: bool) -> 
         cycle: planned.cycle,
         verdict,
         why,
+        quality: quality(campaign, state, &state.plan().experiment_of(run).hash)
+            .status
+            .word(),
         simulated: made.map(|made| made.simulated),
         engine_load: made.map(|made| made.engine_load),
         attempts: state.attempts(run),
@@ -93,4 +105,20 @@ pub(super) fn line(folders: &Folders, state: &State, run: usize, live: bool) -> 
         result,
         file,
     }
+}
+
+/// The campaign's best experiment.
+pub(super) fn best(campaign: &Campaign, state: &State) -> Best {
+    let cycles = over_cycles(state, &campaign.rules);
+    let experiments = &state.plan().experiments;
+    let qualities: Vec<Quality> = experiments
+        .iter()
+        .map(|experiment| quality(campaign, state, &experiment.hash))
+        .collect();
+    let together = experiments.iter().zip(&cycles).zip(&qualities);
+    Best::of(together.map(|((experiment, cycles), quality)| Candidate {
+        experiment: &experiment.id,
+        cycles,
+        quality,
+    }))
 }

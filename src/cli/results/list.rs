@@ -60,7 +60,7 @@ impl VerdictWord {
 
 pub(super) fn run(arguments: &List, root: &Root) -> Outcome {
     let folders = target::find(root, arguments.campaign.as_deref())?;
-    let (_, state, _) = runner::replayed(&folders)?;
+    let (planned, state, _) = runner::replayed(&folders)?;
     let live = Lock::is_held(&folders.results());
     let plan = state.plan();
     if let Some(text) = &arguments.experiment
@@ -92,8 +92,9 @@ pub(super) fn run(arguments: &List, root: &Root) -> Outcome {
         campaign: folders.campaign.clone(),
         id: folders.id.clone(),
         sealed: state.sealed().is_some(),
+        best: gather::best(&planned.campaign, &state),
         runs: runs
-            .map(|run| gather::line(&folders, &state, run, live))
+            .map(|run| gather::line(&folders, &planned.campaign, &state, run, live))
             .collect(),
     };
     match arguments.format {

@@ -8,8 +8,8 @@ use crate::cli::{CliError, Format, output, target};
 use crate::diagnostics::Exit;
 use crate::execution::{Attempt, State, Verdict};
 use crate::journal::Lock;
-use crate::manifest::over_cycles;
-use crate::report::{ExperimentView, experiment_text, run_text, why_not};
+use crate::manifest::{over_cycles, quality};
+use crate::report::{ExperimentView, ResultLine, experiment_text, run_text, why_not};
 use crate::runner;
 use crate::store::Folders;
 
@@ -40,7 +40,8 @@ pub(super) fn run(arguments: &Show, root: &Root) -> Outcome {
     let live = Lock::is_held(&folders.results());
     let plan = state.plan();
     if let Some(run) = state.run_index(&arguments.run) {
-        return show_run(arguments, &folders, &state, run, live);
+        let line = gather::line(&folders, &planned.campaign, &state, run, live);
+        return show_run(arguments, &folders, &state, run, line);
     }
     let experiments = &plan.experiments;
     let place = experiments
@@ -65,9 +66,10 @@ pub(super) fn run(arguments: &Show, root: &Root) -> Outcome {
         experiment: experiments[place].id.clone(),
         experiment_hash: experiments[place].hash,
         config: experiments[place].canonical(),
+        quality: quality(&planned.campaign, &state, &experiments[place].hash),
         cycles: cycles.swap_remove(place),
         runs: of
-            .map(|run| gather::line(&folders, &state, run, live))
+            .map(|run| gather::line(&folders, &planned.campaign, &state, run, live))
             .collect(),
     };
     match arguments.format {
@@ -77,8 +79,13 @@ pub(super) fn run(arguments: &Show, root: &Root) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn show_run(arguments: &Show, folders: &Folders, state: &State, run: usize, live: bool) -> Outcome {
-    let mut line = gather::line(folders, state, run, live);
+fn show_run(
+    arguments: &Show,
+    folders: &Folders,
+    state: &State,
+    run: usize,
+    mut line: ResultLine,
+) -> Outcome {
     let mut attempt = None;
     if let Some(number) = arguments.attempt {
         let place = (number as usize).checked_sub(1);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lem_protocol::{Event, Hello, Record, RequestLine};
+use lem_protocol::{Event, Hello, Parameters, QualityRecord, Record, RequestLine};
 
 use crate::fake_engine::Process;
 
@@ -41,6 +41,8 @@ pub enum Act {
     SlowWarmup(u64, fn(usize) -> (u64, u64)),
     /// Changes the record before it is written.
     Lie(fn(&mut Record)),
+    /// Changes what is said of quality before it is written, by the parameters that were loaded.
+    Answers(fn(&Parameters, &mut QualityRecord)),
     /// Says `done` and writes no record.
     NoRecord,
     /// The record is a symlink to a file with the right content.

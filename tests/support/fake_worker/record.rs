@@ -16,6 +16,7 @@ pub(super) struct Asked<'a> {
     pub(super) backend: &'a str,
     pub(super) attempt: &'a str,
     pub(super) loaded: &'a Parameters,
+    pub(super) weights: Weights,
     pub(super) measure: &'a Measure,
 }
 
@@ -96,7 +97,7 @@ impl FakeWorker {
             backend: asked.backend.to_owned(),
             backend_version: "0.1.0".to_owned(),
             device: "cpu".to_owned(),
-            weights: Weights::Random,
+            weights: asked.weights,
             effective: requested.clone(),
             requested,
             workload: work.workload.clone(),
