@@ -90,12 +90,13 @@ cpu-torch: $(WORKER_TOOLS)/made ## build the image with a CPU torch that tests r
 	$(if $(SKIP_DOCKER),@echo "SKIPPED: LEM_SKIP_DOCKER_TESTS=1. The image with a CPU torch was not built.",\
 		@$(CPU_TORCH) make $(WORKER_TOOLS)/bin/python)
 
-# The pytorch engine's tests need torch: they run in the image, and are left out here.
+# The pytorch engine's tests need torch: they run in the image, and are left out here. One thread: those of a tiny model
+# would wait for each other on a busy machine.
 worker-test: $(WORKER_TOOLS)/made cpu-torch ## pytest on the worker of the Python engines, here and with a CPU torch
 	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/python -m pytest -q
 	$(if $(SKIP_DOCKER),@echo "SKIPPED: LEM_SKIP_DOCKER_TESTS=1. The pytorch engine was not tested.",\
 		docker run --rm --network none --label org.lemctl.test=worker --volume $(CURDIR):/lemctl:ro --workdir /lemctl/$(WORKER) \
-			--env LEM_TORCH_TESTS=required "$$($(CPU_TORCH) name)" python3 -m pytest -q -p no:cacheprovider tests/pytorch_engine)
+			--env LEM_TORCH_TESTS=required --env OMP_NUM_THREADS=1 "$$($(CPU_TORCH) name)" python3 -m pytest -q -p no:cacheprovider tests/pytorch_engine)
 
 # Before the others, so that the output ends with the long run's summary.
 test-docs:

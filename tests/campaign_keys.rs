@@ -32,7 +32,7 @@ fn file(section: &str) -> String {
     ];
     let kept = base.iter().filter(|line| {
         let key = line.split(':').next().unwrap();
-        !own.contains(&key) && !(own.contains(&"experiments") && key == "grid")
+        !(own.contains(&key) || own.contains(&"experiments") && key == "grid")
     });
     kept.copied()
         .chain([section])

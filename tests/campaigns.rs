@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lemctl::campaign::{Campaign, Cycles, PromptSource, load};
-use lemctl::catalogue::{Catalogue, Catalogues};
+use lemctl::catalogue::{Catalogues, joined};
 
 struct Files;
 
@@ -15,8 +15,12 @@ impl PromptSource for Files {
 }
 
 fn loaded(file: &str, text: &str) -> Campaign {
-    let catalogue = std::fs::read_to_string("catalogues/reference-0.1.0.json").unwrap();
-    let catalogues = Catalogues::new([Catalogue::parse("reference", &catalogue).unwrap()]).unwrap();
+    let files = std::fs::read_dir("catalogues").unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        (entry.file_name().into_string().unwrap(), text)
+    });
+    let catalogues = Catalogues::read(&joined(files.collect()).unwrap()).unwrap();
     load(file, text, &catalogues, &Files).unwrap_or_else(|report| panic!("{report}"))
 }
 
@@ -53,7 +57,7 @@ fn every_example_loads_has_the_modeline_and_a_name_like_its_file() {
         assert!(!campaign.expand().experiments.is_empty());
         examples += 1;
     }
-    assert!(examples >= 4);
+    assert!(examples >= 14);
 }
 
 #[test]
@@ -117,6 +121,72 @@ fn prompts_are_sampled_without_repetition() {
         .map(|prompt| &prompt.input_ids)
         .collect();
     assert_eq!((file.prompts.len(), distinct.len()), (6, 6));
+}
+
+/// Experiments of each backend, and engines that they need.
+fn sizes(campaign: &Campaign) -> BTreeMap<String, (usize, usize)> {
+    let mut sizes: BTreeMap<String, (usize, BTreeSet<String>)> = BTreeMap::new();
+    for experiment in &campaign.expand().experiments {
+        let (count, engines) = sizes.entry(experiment.backend.clone()).or_default();
+        *count += 1;
+        engines.insert(experiment.engine_key.to_string());
+    }
+    sizes
+        .into_iter()
+        .map(|(backend, (count, engines))| (backend, (count, engines.len())))
+        .collect()
+}
+
+#[test]
+fn examples_for_gpus_have_the_experiments_that_their_comments_promise() {
+    type Backends = &'static [(&'static str, usize, usize)];
+    let expected: [(&str, Backends); 10] = [
+        ("quick", &[("pytorch", 1, 1), ("vllm", 1, 1)]),
+        ("backend-comparison", &[("pytorch", 2, 1), ("vllm", 2, 1)]),
+        (
+            "three-engines",
+            &[("pytorch", 3, 1), ("tensorrt", 3, 1), ("vllm", 3, 1)],
+        ),
+        ("known-answers", &[("vllm", 3, 1)]),
+        ("quantisation", &[("vllm", 8, 4)]),
+        ("batch-size-sweep", &[("pytorch", 8, 1), ("vllm", 8, 1)]),
+        ("cold-versus-warm", &[("pytorch", 1, 1), ("vllm", 2, 2)]),
+        (
+            "cold-versus-warm-twin",
+            &[("pytorch", 1, 1), ("vllm", 2, 2)],
+        ),
+        ("parameter-audit", &[("pytorch", 5, 3), ("vllm", 9, 8)]),
+        ("open-loop", &[("vllm", 5, 1)]),
+    ];
+    for (name, sizes_of) in expected {
+        let campaign = example(&format!("{name}.yaml"));
+        let wanted = sizes_of
+            .iter()
+            .map(|(backend, count, engines)| ((*backend).to_owned(), (*count, *engines)))
+            .collect();
+        assert_eq!(sizes(&campaign), wanted, "{name}");
+        assert!(campaign.model.config.is_some(), "{name}");
+        assert!(
+            pruned(&campaign).is_empty(),
+            "{name}: {:?}",
+            pruned(&campaign)
+        );
+    }
+}
+
+#[test]
+fn the_halves_of_cold_and_warm_do_the_same_work() {
+    let work = |name: &str| -> Vec<_> {
+        let experiments = example(name).expand().experiments;
+        experiments
+            .iter()
+            .map(|one| (one.engine_key, one.request.clone(), one.workload.digest))
+            .collect()
+    };
+    assert_eq!(
+        work("cold-versus-warm.yaml"),
+        work("cold-versus-warm-twin.yaml")
+    );
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod project;
 #[path = "support/session.rs"]
 mod session;
 
+#[path = "docker_campaigns/arrivals.rs"]
+mod arrivals;
 #[path = "docker_campaigns/edits.rs"]
 mod edits;
 #[path = "docker_campaigns/failures.rs"]

@@ -23,7 +23,7 @@ fn text(path: &str) -> String {
 fn every_dockerfile_passes_the_rules() {
     let files = all();
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    for name in ["pytorch", "reference", "tensorrt", "vllm"] {
+    for name in ["fetch", "pytorch", "reference", "tensorrt", "vllm"] {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
     let problems: Vec<String> = files.iter().flat_map(Dockerfile::problems).collect();
@@ -212,4 +212,76 @@ fn a_lock_that_is_not_complete_is_found() {
         let problem = locks::read(&lock).expect_err(&lock);
         assert!(problem.contains(word), "{lock}: {problem}");
     }
+}
+
+/// The script that hosts without the NVIDIA toolkit need, with an `ldconfig` that knows some libraries.
+#[test]
+fn the_drivers_libraries_are_copied_into_a_folder_of_their_own() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| scratch.path().join(name).to_str().expect("text").to_owned();
+    let listed = |names: &[(&str, &str)]| {
+        let lines: Vec<String> = names
+            .iter()
+            .map(|(name, kind)| {
+                std::fs::write(path(name), name).expect("a new file");
+                format!("\t{name} ({kind}) => {}", path(name))
+            })
+            .collect();
+        let script = format!("#!/bin/sh\ncat <<'EOF'\n{}\nEOF\n", lines.join("\n"));
+        std::fs::write(path("ldconfig"), script).expect("a new file");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path("ldconfig"), executable).expect("our file");
+    };
+    let run = |folder: &str| {
+        std::process::Command::new(format!("{ROOT}/scripts/driver-libraries.sh"))
+            .arg(path(folder))
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", scratch.path().display()),
+            )
+            .output()
+            .expect("bash is here")
+    };
+    listed(&[
+        ("libcuda.so.1", "libc6,x86-64"),
+        ("libnvidia-ml.so.1", "libc6,x86-64"),
+        ("libnvidia-gpucomp.so.580.1", "libc6,x86-64"),
+        ("libnvidia-nvvm.so.4", "libc6"),
+        ("libc.so.6", "libc6,x86-64"),
+    ]);
+    let output = run("out");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut copied: Vec<_> = std::fs::read_dir(path("out"))
+        .expect("the folder")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("text")
+        })
+        .collect();
+    copied.sort();
+    // No 32-bit library, and never the C library.
+    assert_eq!(
+        copied,
+        [
+            "libcuda.so.1",
+            "libnvidia-gpucomp.so.580.1",
+            "libnvidia-ml.so.1"
+        ]
+    );
+    let said = String::from_utf8(output.stdout).expect("text");
+    let settings = compose::parse_env(".env", &said).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(settings["LEM_COMPOSE_VARIANT"], "device-nodes");
+    assert!(settings["LEM_DRIVER_LIBRARIES"].ends_with("/out"), "{said}");
+
+    listed(&[("libcuda.so.1", "libc6,x86-64")]);
+    let output = run("other");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("libnvidia-ml.so.1 is not here"));
 }

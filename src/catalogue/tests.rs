@@ -28,13 +28,14 @@ fn the_shipped_catalogue_is_of_the_workspace_version() {
 #[test]
 fn every_bad_edit_is_refused_and_named() {
     type Edit = fn(&mut Value);
-    let edits: [(&str, Edit); 15] = [
+    let edits: [(&str, Edit); 16] = [
         ("simulated_gpus is for", |c| c["device"] = json!("cuda")),
         ("unknown field `more`", |c| c["more"] = json!(1)),
         ("unknown field `defualt`", |c| {
             c["parameters"][0]["defualt"] = json!(1)
         }),
-        ("schema_version is 2", |c| c["schema_version"] = json!(2)),
+        ("schema_version is 3", |c| c["schema_version"] = json!(3)),
+        ("needs the curated text", |c| c["schema_version"] = json!(2)),
         ("`Reference` is not made of", |c| {
             c["backend"] = json!("Reference")
         }),

@@ -53,6 +53,12 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "model: {random: {seed: 2}}",
         Experiments,
     );
+    entry(
+        "versions",
+        "versions: {gadget: 9.9.0}",
+        "versions: {gadget: 9.9.1}",
+        Experiments,
+    );
     entries.extend(model_entries::entries());
     entries.extend(arrival_entries::entries());
     let mut entry = |key, first: &str, second: &str, effect| {

@@ -182,10 +182,11 @@ impl Dockerfile {
         for (word, rest) in &self.lines {
             match word.as_str() {
                 "FROM" => stage += 1,
-                "ARG" | "ENV" if rest.contains("INDEX_URL") || rest.contains("TRUSTED_HOST") => {
-                    if word == "ENV" || rest.contains('=') || stage == stages {
-                        problems.push(format!("`{word} {rest}` writes PIP_INDEX_URL down"));
-                    }
+                "ARG" | "ENV"
+                    if (rest.contains("INDEX_URL") || rest.contains("TRUSTED_HOST"))
+                        && (word == "ENV" || rest.contains('=') || stage == stages) =>
+                {
+                    problems.push(format!("`{word} {rest}` writes PIP_INDEX_URL down"));
                 }
                 _ => {}
             }

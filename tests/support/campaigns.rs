@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use lemctl::campaign::{Campaign, CampaignReport, PromptSource, load};
-use lemctl::catalogue::{Catalogue, Catalogues};
+use lemctl::catalogue::Catalogues;
 
 pub const REFERENCE: &str = include_str!("../../catalogues/reference-0.1.0.json");
 pub const GADGET: &str = include_str!("gadget-9.9.0.json");
@@ -14,15 +14,23 @@ pub const GADGET: &str = include_str!("gadget-9.9.0.json");
 pub const WIDGET: &str = include_str!("widget-1.0.0.json");
 
 pub fn catalogues() -> Catalogues {
+    let newer = GADGET.replace(r#""version": "9.9.0""#, r#""version": "9.9.1""#);
     // The one engine that has a profiler.
     let pytorch = WIDGET.replace("\"widget\"", "\"pytorch\"");
-    let catalogues = [
-        ("pytorch", pytorch.as_str()),
-        ("reference", REFERENCE),
-        ("gadget", GADGET),
-        ("widget", WIDGET),
+    let texts = [
+        ("pytorch-1.0.0.json", &pytorch),
+        ("reference-0.1.0.json", REFERENCE),
+        ("gadget-9.9.0.json", GADGET),
+        ("gadget-9.9.1.json", &newer),
+        ("widget-1.0.0.json", WIDGET),
+        ("pins.json", r#"{"gadget": "9.9.0"}"#),
     ];
-    Catalogues::new(catalogues.map(|(name, text)| Catalogue::parse(name, text).unwrap())).unwrap()
+    Catalogues::read(
+        &texts
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .into(),
+    )
+    .unwrap()
 }
 
 /// Prompt files by name.

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+#[path = "docker/refusals.rs"]
+mod refusals;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -357,51 +360,4 @@ fn docker_a_lease_that_is_not_renewed_ends_everything() {
     let (code, log) = bench.ended();
     assert_eq!(code, AGENT_LEASE_PASSED);
     assert!(log.contains("1 processes swept, 0 left"), "{log}");
-}
-
-#[test]
-fn docker_each_refusal_says_what_mends_it() {
-    let bench = Bench::new();
-    bench.lease(60);
-    let (user, mounts) = (&bench.user, bench.mounts());
-    let (control, outbox) = (&mounts[..2], &mounts[2..]);
-    assert!(
-        bench
-            .refusal("0:0", &mounts)
-            .contains("[agent::root] PUID: found uid 0")
-    );
-    assert!(
-        bench
-            .refusal(user, outbox)
-            .contains("[agent::control_not_mounted] /run/lem: found no mount")
-    );
-    assert!(
-        bench
-            .refusal(user, control)
-            .contains("[agent::outbox_not_mounted] /outbox: found no mount")
-    );
-    let writable = [&bench.mount("control", "/run/lem", "")[..], outbox].concat();
-    assert!(
-        bench
-            .refusal(user, &writable)
-            .contains("/run/lem: found a writable mount")
-    );
-    let with_init = [&mounts[..], &["--init".into()]].concat();
-    assert!(
-        bench
-            .refusal(user, &with_init)
-            .contains("[agent::not_pid_1]")
-    );
-    fs::set_permissions(
-        bench.folder.path().join("outbox"),
-        fs::Permissions::from_mode(0o500),
-    )
-    .unwrap();
-    let said = bench.refusal("54321:54321", &mounts);
-    assert!(
-        said.contains("[agent::outbox_not_writable] /outbox: found owner")
-            && said.contains("mode 0500"),
-        "{said}"
-    );
-    assert!(said.contains("chown -R 54321:54321"), "{said}");
 }

@@ -24,6 +24,8 @@ class Worker:
         environment = {
             **os.environ,
             "LEM_BACKEND": backend,
+            # As in a container: what an engine prints waits in a buffer.
+            "PYTHONUNBUFFERED": "",
             "PYTHONPATH": os.pathsep.join([str(HERE.parent / "src"), str(HERE)]),
         }
         self.process = subprocess.Popen(

@@ -46,7 +46,6 @@ class FakeEngine(Engine):
             os.write(
                 2, b"(EngineCore pid=7) ERROR 11-24 10:00:00 [core.py:1] torch.OutOfMemoryError: CUDA out of memory\n"
             )
-            time.sleep(0.2)
             raise RuntimeError("Engine core initialization failed. See root cause above. Failed core proc(s): {}")
         if self.mode == "slow_load":
             for _ in range(500):

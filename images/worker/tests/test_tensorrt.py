@@ -12,7 +12,7 @@ from conversing import HERE, Worker
 from lem_worker.engines.tensorrt import arguments
 from lem_worker.engines.tensorrt.engine import _logprob
 from lem_worker.requests import DummyModel, RandomModel
-from shapes import Shapes, catalogue
+from shapes import CATALOGUES, Shapes, catalogue
 
 SHAPES = Shapes("tensorrt-1.2.1")
 ENGINE_FIELDS = SHAPES.fields("TorchLlmArgs")
@@ -144,3 +144,13 @@ def test_the_transcribed_shapes_are_those_of_the_catalogue() -> None:
     flat = [one for one in transcribed if "." not in one["name"]]
     assert {one["member"] for one in flat if one["level"] == "engine"} == set(ENGINE_FIELDS)
     assert {one["member"] for one in flat if one["level"] == "request"} == set(SAMPLING_FIELDS)
+
+
+def test_every_curated_parameter_has_its_keyword(tmp_path: Path) -> None:
+    path = next(CATALOGUES.glob("tensorrt-1.2.1.curated.json"), None)
+    curated = [] if path is None else json.loads(path.read_text())["parameters"]
+    for one in curated:
+        if one["level"] == "engine":
+            assert arguments.engine({one["name"]: 1}, RandomModel(1), tmp_path, ENGINE_FIELDS)
+        elif one["from"] != "worker":
+            assert arguments.sampling({one["name"]: 1}, SAMPLING_FIELDS)

@@ -11,7 +11,7 @@ from conversing import HERE, Worker
 from lem_worker.engines.vllm import arguments, effective
 from lem_worker.fault import Fault
 from lem_worker.requests import DummyModel, RandomModel
-from shapes import Shapes, catalogue
+from shapes import CATALOGUES, Shapes, catalogue
 
 SHAPES = Shapes("vllm-0.26.0")
 ENGINE_FIELDS = SHAPES.fields("AsyncEngineArgs")
@@ -136,6 +136,18 @@ def test_a_core_that_dies_ends_the_worker(vllm: Worker) -> None:
     assert vllm.wait() == 1
 
 
+def test_an_engine_that_starts_is_not_waited_for(vllm: Worker) -> None:
+    vllm.send("load", parameters={"seed": 14}, model=DUMMY, gpus=[])
+    vllm.until("mark")
+    vllm.send("ping")
+    assert vllm.end()["outcome"]["of"] == "ping"
+    vllm.send("cancel")
+    assert vllm.end()["code"] == "cancelled"
+    vllm.send("shutdown")
+    assert vllm.end()["outcome"]["of"] == "shutdown"
+    assert vllm.wait() == 0
+
+
 def test_a_cancelled_window_leaves_the_engine_fit(vllm: Worker) -> None:
     load(vllm)
     prompts = [{"input_ids": [1], "output_tokens": 50}]
@@ -253,3 +265,47 @@ def test_the_recorded_shapes_are_those_of_the_catalogue() -> None:
     assert engine == public
     request = {one["member"] for one in flat if one["level"] == "request"}
     assert request == {name for name in SAMPLING_FIELDS if not name.startswith("_")}
+
+
+def curated() -> list[dict[str, Any]]:
+    path = next(CATALOGUES.glob("vllm-0.26.0.curated.json"), None)
+    found: list[dict[str, Any]] = [] if path is None else json.loads(path.read_text())["parameters"]
+    return found
+
+
+def test_every_curated_parameter_has_its_keyword_and_its_place(tmp_path: Path) -> None:
+    kinds = {
+        "compilation_config": "CompilationConfig",
+        "speculative_config": "SpeculativeConfig",
+        "attention_config": "AttentionConfig",
+        "kernel_config": "KernelConfig",
+    }
+    holders = {name: HELD[name] for name in effective.HOLDERS}
+    for one in curated():
+        name = one["name"]
+        if one["level"] == "request":
+            if one["from"] != "worker":
+                assert arguments.sampling({name: 1}, SAMPLING_FIELDS), name
+            continue
+        assert arguments.engine({name: 1}, RandomModel(1), tmp_path, ENGINE_FIELDS), name
+        head, _, member = name.partition(".")
+        if member:
+            assert member in SHAPES.fields(kinds[head]), name
+        else:
+            found = any(name in SHAPES.fields(kind) for kind in holders.values())
+            assert found or name in effective.PLACES or name in SHAPES.fields("VllmConfig"), name
+
+
+HELD = {
+    "model_config": "ModelConfig",
+    "cache_config": "CacheConfig",
+    "parallel_config": "ParallelConfig",
+    "scheduler_config": "SchedulerConfig",
+    "load_config": "LoadConfig",
+    "compilation_config": "CompilationConfig",
+    "offload_config": "OffloadConfig",
+    "kernel_config": "KernelConfig",
+    "attention_config": "AttentionConfig",
+    "observability_config": "ObservabilityConfig",
+    "lora_config": "LoRAConfig",
+}

@@ -1,5 +1,6 @@
 """Arrivals, boundaries and what is unfinished, with an engine that follows a script."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from lem_worker.answers import QualityOutput
 from lem_worker.engines.base import Chunk, Engine, Facts, Settings, Submission
 from lem_worker.fault import Code, Fault
 from lem_worker.requests import Arrival, BatchArrival, ClosedLoopArrival, Load, MeasureFor, OpenLoopArrival, Parameters
+from lem_worker.strict import encode
 from lem_worker.window import Ran, Ready, Window
 
 MS = 1_000_000
@@ -177,9 +179,17 @@ def test_an_engine_that_speaks_of_strangers_is_not_believed() -> None:
         run(engine, [2], BatchArrival(), MeasureFor(0.0, 1))
 
 
-def test_a_window_that_no_record_can_hold_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "MAX_TOKENS", 10)
+@pytest.mark.parametrize("limit", [10 * window.TOKEN_BYTES + 99, 3 * window.REQUEST_BYTES])
+def test_a_window_that_no_record_can_hold_is_stopped(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(window, "MAX_RECORD_BYTES", limit)
     with pytest.raises(Fault) as stopped:
         run(Stepping(), [4], ClosedLoopArrival(2), MeasureFor(0.0, 100))
     assert stopped.value.code is Code.RECORD_FAILED
     assert "min_seconds" in (stopped.value.hint or "")
+
+
+def test_what_is_stopped_in_time_would_have_fitted() -> None:
+    ran = run(Stepping(step_ns=1_999_999_999), [1, 50], ClosedLoopArrival(20), MeasureFor(0.0, 200))
+    written = len(json.dumps(encode(ran.requests), separators=(",", ":")))
+    tokens = sum(request.output_tokens for request in ran.requests)
+    assert written <= tokens * window.TOKEN_BYTES + len(ran.requests) * window.REQUEST_BYTES

@@ -117,7 +117,8 @@ ROWS = (
     Row(
         Code.BAD_PARAMETER,
         "see `lemctl params show` for what this parameter takes in this version",
-        r"world size.{0,80}larger than|only \d+ gpus are available|unexpected keyword argument|validation errors? for|extra inputs are not permitted|input should be"
+        r"world size.{0,80}larger than|only \d+ gpus are available"
+        r"|unexpected keyword argument|validation errors? for|extra inputs are not permitted|input should be"
         r"|must be (?:divisible|a |an |one of|in |less|greater|at (?:least|most)|positive|non-negative|set|specified)"
         r"|user-specified max_model_len|is greater than the derived|mutually exclusive|invalid (?:value|choice)"
         r"|cannot (?:both )?be (?:set|used|specified)",

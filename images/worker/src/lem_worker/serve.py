@@ -131,8 +131,10 @@ class Conversation:
         try:
             outcome = self._outcome(line, to)
         except Exception as error:
-            fault = diagnose(error, self._said.tail(), doing)
-            if not isinstance(error, Fault):
+            if isinstance(error, Fault):
+                fault = error
+            else:
+                fault = diagnose(error, self._said.tail(), doing)
                 _log(error)
             self._is_broken = self._is_broken or fault.code is Code.ENGINE_DIED
             self._post.send(to, fault.to_event())

@@ -3,15 +3,19 @@ the end of what they said on stderr, where an engine's processes leave their las
 
 import contextlib
 import faulthandler
+import io
 import os
 import sys
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import BinaryIO
 
 # How much of stderr is remembered.
 TAIL_BYTES = 256 * 1024
+# How long last words may take from a pipe to where they are remembered.
+SETTLE_SECONDS = 0.2
 
 
 class Said:
@@ -33,12 +37,14 @@ class Said:
             self._bytes = 0
 
     def tail(self) -> str:
-        """The end of what was said since."""
+        """The end of what was said since. What a process said just before it ended is on its way through the pipe."""
+        time.sleep(SETTLE_SECONDS)
         with self._lock:
             return b"".join(self._pieces).decode("utf-8", "replace")
 
     def finish(self) -> None:
         """Waits a little for what is under way: a child that lives on keeps the pipe open."""
+        sys.stdout.flush()
         sys.stderr.flush()
         os.dup2(self._sink, 1)
         os.dup2(self._sink, 2)
@@ -81,4 +87,7 @@ def claim() -> Streams:
     os.dup2(into, 1)
     os.dup2(into, 2)
     os.close(into)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # It is a log now, and what a log says must be there when the process ends.
+        sys.stdout.reconfigure(line_buffering=True)
     return Streams(os.fdopen(source, "rb"), os.fdopen(sink, "wb", buffering=0), Said(out, log))

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from lem_worker.answers import RequestRecord, TimingKind, UnfinishedRequest
 from lem_worker.engines.base import Chunk, Engine, Settings, Submission
 from lem_worker.fault import Code, Fault
-from lem_worker.requests import Arrival, BatchArrival, ClosedLoopArrival, MeasureFor, OpenLoopArrival
+from lem_worker.requests import (
+    MAX_RECORD_BYTES,
+    Arrival,
+    BatchArrival,
+    ClosedLoopArrival,
+    MeasureFor,
+    OpenLoopArrival,
+)
 from lem_worker.sequence import Sequence as Request
 
 # Longest wait for an engine's news: so late is a cancel noticed while nothing happens.
 WAIT_SECONDS = 0.05
-# Tokens of one window at most: their times must fit memory and a record file.
-MAX_TOKENS = 5_000_000
+# What a token's time and a request's other members take in a record, about: a window whose record nobody could
+# read is stopped while it runs, and with it what it takes of memory.
+TOKEN_BYTES = 11
+REQUEST_BYTES = 220
 # Requests in flight at most: each that waits costs a little memory.
 MAX_CONCURRENCY = 65_536
 
@@ -169,10 +178,10 @@ class Window:
             self._last_ns = max(self._last_ns, chunk.at_ns)
             if chunk.finished:
                 self._finished.append(self._in_flight.pop(chunk.ordinal))
-        if self._tokens > MAX_TOKENS:
+        if self._tokens * TOKEN_BYTES + self._next * REQUEST_BYTES > MAX_RECORD_BYTES:
             raise Fault(
                 Code.RECORD_FAILED,
-                f"the window has more than {MAX_TOKENS} tokens, which no record can hold",
+                f"the window has {self._next} requests and {self._tokens} tokens, more than a record can hold",
                 "measure fewer tokens: lower min_seconds or min_requests",
             )
 

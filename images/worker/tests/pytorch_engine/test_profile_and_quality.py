@@ -6,7 +6,9 @@ import math
 import time
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from lem_worker.engines.pytorch.profiling import attention_flops
 from lem_worker.fault import Code, Fault
 from tiny_llama import SHAPE, Loader, Watched, prompts, submissions
 
@@ -104,3 +106,11 @@ def test_a_natural_answer_ends_where_the_model_ends_it(loaded: Loader) -> None:
     natural = engine.assess(submissions(inputs, 8, natural=True), lambda: None)[0].output_ids
     assert natural == exact[: place + 1]
     assert engine.assess(submissions(inputs, 8), lambda: None)[0].output_ids == exact
+
+
+def test_grouped_heads_count_like_repeated_ones() -> None:
+    query, grouped = torch.randn(2, 8, 16, 64), torch.randn(2, 2, 16, 64)
+    repeated = grouped.repeat_interleave(4, 1)
+    with FlopCounterMode(display=False) as counter:
+        _ = (query @ repeated.transpose(2, 3)) @ repeated
+    assert attention_flops(query.shape, grouped.shape, grouped.shape) == counter.get_total_flops()

@@ -4,10 +4,11 @@ Turns their streams into the steps that the worker asks for. It knows asyncio an
 """
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from lem_worker.fault import Code, Fault
 
 T = TypeVar("T")
 
+# How often a cancel is looked for while there are no steps.
+LOOK_SECONDS = 0.1
 # How long the loop may take to stop.
 CLOSE_SECONDS = 2.0
 # Rounds of the loop without anything new after which a step's tokens are all there: an engine hands a large step
@@ -58,9 +61,20 @@ class StreamingEngine(Engine):
     async def settle(self) -> None:
         """Returns when what was closed is out of the engine; raises if the engine is dead."""
 
-    def within(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns, done by the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def within(self, work: Coroutine[Any, Any, T], look: Callable[[], None] | None = None) -> T:
+        """What `work` returns, done by the loop. `look` is called again and again meanwhile: if it raises, the work
+        is cancelled, and not waited for, since an engine that starts does not hear of it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if look is None:
+            return future.result()
+        try:
+            while not future.done():
+                concurrent.futures.wait([future], LOOK_SECONDS)
+                look()
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
 
     def submit(self, requests: Sequence[Submission], settings: Settings) -> None:
         self._loop.call_soon_threadsafe(self._start, requests, settings)

@@ -7,7 +7,7 @@ sums only, so that its memory does not grow with the window.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,26 @@ from lem_worker.engines.pytorch.decoding import Decoder
 def unwatched() -> Iterator[None]:
     """A step without a profiler."""
     yield
+
+
+def attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
+    """Both products of an attention, from shapes of batch, heads, tokens and width: two operations for each product
+    of two numbers. torch's own formula wants as many key heads as query heads, and so refuses grouped ones."""
+    batch, heads, queries, width = query
+    return 2 * batch * heads * queries * key[2] * (width + value[3])
+
+
+# The fused attentions that scaled_dot_product_attention may choose.
+ATTENTION = {
+    getattr(torch.ops.aten, name): attention_flops
+    for name in (
+        "_scaled_dot_product_flash_attention",
+        "_scaled_dot_product_flash_attention_for_cpu",
+        "_scaled_dot_product_efficient_attention",
+        "_scaled_dot_product_cudnn_attention",
+    )
+    if hasattr(torch.ops.aten, name)
+}
 
 
 class Profiler:
@@ -41,7 +61,7 @@ class Profiler:
     def watch(self, prefill: bool) -> Iterator[None]:
         """One step."""
         activities = [ProfilerActivity.CUDA] if self._on_gpu else [ProfilerActivity.CPU]
-        counter = FlopCounterMode(display=False)
+        counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
         with torch.profiler.profile(activities=activities, acc_events=False) as profile:
             start_ns = time.monotonic_ns()
             if self._counts:

@@ -23,8 +23,6 @@ from lem_worker.requests import Load, Parameters
 
 # How long the engine core may take to end by itself.
 SHUTDOWN_SECONDS = 10.0
-# How often a cancel is looked for while prompts are assessed.
-LOOK_SECONDS = 0.1
 
 
 class VllmEngine(StreamingEngine):
@@ -54,7 +52,7 @@ class VllmEngine(StreamingEngine):
         stop()
         # Defaults depend on who asks: the server's are what is deployed.
         context = UsageContext.OPENAI_API_SERVER
-        self._llm = self.within(_start(AsyncLLM, engine_args, context))
+        self._llm = self.within(_start(AsyncLLM, engine_args, context), stop)
         config = self._llm.vllm_config
         self._has_tokenizer = not config.model_config.skip_tokenizer_init
         self._batch_size = config.scheduler_config.max_num_seqs
@@ -120,7 +118,7 @@ class VllmEngine(StreamingEngine):
         await self._llm.is_paused()
 
     def assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
-        return self.within(self._assess(requests, stop))
+        return self.within(self._assess(requests), stop)
 
     def close(self) -> None:
         if self._llm is not None:
@@ -128,16 +126,10 @@ class VllmEngine(StreamingEngine):
             llm.shutdown(timeout=SHUTDOWN_SECONDS)
         super().close()
 
-    async def _assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
+    async def _assess(self, requests: Sequence[Submission]) -> list[QualityOutput]:
         tasks = [asyncio.ensure_future(self._assess_one(request)) for request in requests]
         try:
-            waiting: set[asyncio.Future[QualityOutput]] = set(tasks)
-            while waiting:
-                done, waiting = await asyncio.wait(waiting, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_EXCEPTION)
-                for task in done:
-                    task.result()
-                stop()
-            return [task.result() for task in tasks]
+            return await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()

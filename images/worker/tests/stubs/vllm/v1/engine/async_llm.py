@@ -34,6 +34,9 @@ class AsyncLLM:
         assert isinstance(args, AsyncEngineArgs)
         assert bound["usage_context"] is UsageContext.OPENAI_API_SERVER
         asyncio.get_running_loop()
+        if args.seed == 14:
+            # An engine that starts hears nothing.
+            time.sleep(60)
         if args.gpu_memory_utilization is not None and args.gpu_memory_utilization > 1:
             raise ValueError("1 validation error for CacheConfig\ngpu_memory_utilization\n  Input should be less than")
         return cls(args)
