@@ -18,7 +18,7 @@ pub fn catalogues() -> Catalogues {
     // The one engine that has a profiler.
     let pytorch = WIDGET.replace("\"widget\"", "\"pytorch\"");
     let texts = [
-        ("pytorch-1.0.0.json", &pytorch),
+        ("pytorch-1.0.0.json", pytorch.as_str()),
         ("reference-0.1.0.json", REFERENCE),
         ("gadget-9.9.0.json", GADGET),
         ("gadget-9.9.1.json", &newer),
