@@ -4,7 +4,8 @@ use serde::Serialize;
 
 /// One thing to do. A closed set: the runner matches it exhaustively.
 ///
-/// `EnsureImage`, `EnsureModel` and `Measure` are goals: done once. `StartContainer`,
+/// `EnsureImage`, `EnsureModel` and `Measure` are goals: done once (a model's files once a session, since they may have
+/// been removed since). `StartContainer`,
 /// `ProbeContainer`, `Baseline` and `LoadEngine` are conditions: they hold only while observed, and
 /// are due again after a loss or in a new session. `UnloadEngine` and `StopContainer` end them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

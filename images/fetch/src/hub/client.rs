@@ -145,6 +145,11 @@ impl Hub {
     fn unreachable(&self, error: &ureq::Error) -> Miss {
         let hint = "is there a network, and does HF_ENDPOINT name the hub? LEM_FETCH_NETWORK=host uses the host's own; on a machine without a network use `model: {random: …}`, `dummy` or `local`";
         let message = format!("{} cannot be reached: {}", self.endpoint, words(error));
+        if matches!(error, ureq::Error::Rustls(_) | ureq::Error::Tls(_)) || is_tls(error) {
+            return Miss::Never(Failure::new("no_network", message).hint(
+                "the certificate is checked against the public authorities: a proxy that opens TLS cannot be used; name a mirror by HF_ENDPOINT, or use `model: {local: …}`",
+            ));
+        }
         let failure = Failure::new("no_network", message).hint(hint);
         match error {
             ureq::Error::BadUri(_)
@@ -263,6 +268,14 @@ fn encoded(part: &str) -> String {
         }
     }
     text
+}
+
+/// Whether a connection failed in its encryption, which no other try changes.
+fn is_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
 }
 
 /// An error without addresses in it: those that a hub redirects to can hold secrets.

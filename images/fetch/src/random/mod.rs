@@ -25,6 +25,8 @@ use values::Source;
 
 /// Largest file of weights, in bytes of tensors; a larger tensor has its own.
 const MAX_SHARD_BYTES: u64 = 4_000_000_000;
+/// Most threads by default: more would only wait for the disk, and each holds some chunks.
+const MAX_THREADS: usize = 32;
 /// Files that are written at a time: each is hashed by one thread.
 const LANES: usize = 4;
 
@@ -87,7 +89,7 @@ fn weights(
 ) -> Result<Vec<ModelFile>, Failure> {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = match threads {
-        0 => cpus,
+        0 => cpus.min(MAX_THREADS),
         threads => usize::try_from(threads).unwrap_or(cpus).min(1024),
     };
     let lanes = LANES.min(shards.len()).min(threads).max(1);
