@@ -175,6 +175,24 @@ fn docker_a_pull_that_is_killed_is_gone_on_with_and_shows_no_token() {
     assert_eq!(holding(&project, TOKEN), Vec::<String>::new());
 }
 
+#[test]
+fn docker_a_pull_that_is_interrupted_leaves_no_container() {
+    let Some(project) = project() else { return };
+    let hub = HubServer::start();
+    let mut command = lemctl(&project, &hub, &["models", "pull", "org/slow", "--quiet"]);
+    let mut pull = command.spawn().unwrap();
+    let asked = || (hub.asked("/model.safetensors") > 0).then_some(());
+    wait_for("a request for the weights", asked);
+    let pid = pull.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(pull.wait().unwrap().code(), Some(130));
+    let root = &sha256(project.root().as_str().as_bytes())[..16];
+    let filter = format!("label=org.lemctl.root={root}");
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &filter]), "");
+    assert_eq!(listed(&project).1.len(), 1, "what came so far is kept");
+}
+
 fn refused(project: &Project, hub: &HubServer, id: &str) -> String {
     let mut command: Command = lemctl(project, hub, &["models", "pull", id]);
     let said = said(&mut command);
