@@ -166,12 +166,12 @@ fn halves_pins_and_versions_have_to_fit() {
         ("vllm-0.32.0.curated.json", text("vllm-0.32.0.curated.json")),
     );
     let pin = |version: &str| ("pins.json", format!("{{\"vllm\": \"{version}\"}}"));
-    let error = read(&[old_curated.clone()]).unwrap_err();
+    let error = read(std::slice::from_ref(&old_curated)).unwrap_err();
     assert!(
         error.contains("there is no vllm-0.26.0.json beside it"),
         "{error}"
     );
-    let error = read(&[old.clone()]).unwrap_err();
+    let error = read(std::slice::from_ref(&old)).unwrap_err();
     assert!(
         error.contains("needs the curated text beside it"),
         "{error}"
