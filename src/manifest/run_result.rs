@@ -14,6 +14,7 @@ use crate::energy::{
     Throttle, WarmupCriterion, WindowFigures,
 };
 use crate::execution::Verdict;
+use crate::store::ModelIdentity;
 use crate::units::Digest;
 
 /// Version of the result's layout.
@@ -59,6 +60,9 @@ pub struct RunResult {
     pub device: String,
     /// What the weights are.
     pub weights: Weights,
+    /// Which files it was loaded from; null where the shape came from parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelIdentity>,
     /// Number of weights.
     pub model_parameters: u64,
     /// Identity of the image.

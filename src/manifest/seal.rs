@@ -287,6 +287,7 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
         environment_hash: *environment_hash,
         environment: environment.clone(),
         images: state.images().clone(),
+        models: state.models().clone(),
         tally: state.tally(),
         experiments,
         runs,

@@ -43,6 +43,9 @@ pub struct Manifest {
     pub environment: Value,
     /// Identities of the images, by backend.
     pub images: BTreeMap<String, Value>,
+    /// The model's files, by backend; empty where the shape came from parameters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Value>,
     /// Differences of the environment between sessions that the user let pass.
     pub overrides: Vec<String>,
     /// How many runs ended how.

@@ -91,6 +91,16 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
     })
 }
 
+/// How far the model's files are.
+pub(super) fn fetched(done_bytes: u64, total_bytes: u64) -> String {
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    format!(
+        "model: {:.2} of {:.2} GB",
+        gigabytes(done_bytes),
+        gigabytes(total_bytes)
+    )
+}
+
 /// `1 h 02 min`, `3 min 20 s`, `12 s`.
 pub(super) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::RunnerError;
 use super::attempt::Measured;
 use super::gpu_energy::Observed;
+use super::models::recorded;
 use super::session::Runner;
 use super::window_notes::{flops, headline, load_seconds, too_short};
 use crate::campaign::{BaselinePolicy, Profiler};
@@ -132,6 +133,7 @@ impl<E: ContainerEngine> Runner<E> {
             campaign,
             loaded.map(|loaded| &loaded.report),
         );
+        let model = recorded(&self.opened.state, &experiment.backend);
         let result = RunResult {
             schema_version: RESULT_SCHEMA_VERSION,
             lemctl: env!("CARGO_PKG_VERSION").to_owned(),
@@ -161,7 +163,10 @@ impl<E: ContainerEngine> Runner<E> {
                 .cloned()
                 .unwrap_or_default(),
             host: self.setting.host.id.clone(),
-            environment_hash: self.setting.environment_hash(&campaign.gpus),
+            environment_hash: self
+                .setting
+                .environment_hash(&campaign.gpus, model.as_ref()),
+            model,
             record: RecordFile {
                 file: lem_protocol::RECORD_FILE.to_owned(),
                 bytes: collected.bytes.len() as u64,

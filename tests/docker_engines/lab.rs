@@ -29,7 +29,6 @@ impl Lab {
             "images/worker/worker.sh",
             "catalogues/pytorch-5.17.0.json",
             "catalogues/pytorch-5.17.0.curated.json",
-            "catalogues/pins.json",
             "compose/pytorch.yaml",
         ] {
             project.copy(file);
@@ -43,6 +42,8 @@ impl Lab {
             "catalogues/pytorch-5.17.0.curated.json",
             &[(r#""device": "cuda""#, r#""device": "cpu""#)],
         );
+        let pins = r#"{"pytorch": "5.17.0", "reference": "0.1.0"}"#;
+        lab.project.write("catalogues/pins.json", pins);
         lab.edit_compose();
         lab.write_model("tiny", TINY);
         let said = lab.project.run(&[

@@ -72,6 +72,7 @@ impl State {
         next.sealed = self.sealed;
         next.previous_seal = self.previous_seal;
         next.images = self.images;
+        next.models = self.models;
         next
     }
 }

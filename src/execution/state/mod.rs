@@ -153,6 +153,7 @@ pub struct State {
     sealed: Option<Digest>,
     previous_seal: Option<Digest>,
     images: BTreeMap<String, serde_json::Value>,
+    models: BTreeMap<String, serde_json::Value>,
     retired: BTreeMap<(Digest, u32), (String, RunState)>,
     overrides: Vec<String>,
     /// Quality by experiment hash.
@@ -199,6 +200,7 @@ impl State {
             sealed: None,
             previous_seal: None,
             images: BTreeMap::new(),
+            models: BTreeMap::new(),
             retired: BTreeMap::new(),
             overrides: Vec::new(),
             quality: HashMap::new(),

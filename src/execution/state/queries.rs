@@ -105,6 +105,12 @@ impl State {
         &self.images
     }
 
+    /// The model's files by backend, as `EnsureModel` found them.
+    #[must_use]
+    pub fn models(&self) -> &BTreeMap<String, serde_json::Value> {
+        &self.models
+    }
+
     /// Runs that edits of the campaign retired.
     #[must_use]
     pub fn retired(&self) -> Vec<Retired> {
