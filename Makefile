@@ -24,7 +24,7 @@ CPU_TORCH := tests/support/cpu-torch/build
 SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
 
 .PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy lint test-docs \
-	test-all docs worker-lint worker-test cpu-torch
+	test-all docs worker-lint worker-test catalogue cpu-torch
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -86,16 +86,20 @@ worker-lint: $(WORKER_TOOLS)/made ## ruff and mypy --strict on the worker of the
 	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/ruff format --check && $(abspath $(WORKER_TOOLS))/bin/ruff check \
 		&& $(abspath $(WORKER_TOOLS))/bin/mypy
 
+catalogue: ## extract the catalogue of another version of an engine: make catalogue BACKEND=vllm VERSION=0.32.0
+	scripts/catalogue.sh $(or $(BACKEND),$(error BACKEND=vllm or pytorch)) $(or $(VERSION),$(error VERSION=…))
+
 cpu-torch: $(WORKER_TOOLS)/made ## build the image with a CPU torch that tests run the pytorch engine in
 	$(if $(SKIP_DOCKER),@echo "SKIPPED: LEM_SKIP_DOCKER_TESTS=1. The image with a CPU torch was not built.",\
 		@$(CPU_TORCH) make $(WORKER_TOOLS)/bin/python)
 
-# The pytorch engine's tests need torch: they run in the image, and are left out here.
+# The pytorch engine's tests need torch: they run in the image, and are left out here. One thread: those of a tiny model
+# would wait for each other on a busy machine.
 worker-test: $(WORKER_TOOLS)/made cpu-torch ## pytest on the worker of the Python engines, here and with a CPU torch
 	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/python -m pytest -q
 	$(if $(SKIP_DOCKER),@echo "SKIPPED: LEM_SKIP_DOCKER_TESTS=1. The pytorch engine was not tested.",\
 		docker run --rm --network none --label org.lemctl.test=worker --volume $(CURDIR):/lemctl:ro --workdir /lemctl/$(WORKER) \
-			--env LEM_TORCH_TESTS=required "$$($(CPU_TORCH) name)" python3 -m pytest -q -p no:cacheprovider tests/pytorch_engine)
+			--env LEM_TORCH_TESTS=required --env OMP_NUM_THREADS=1 "$$($(CPU_TORCH) name)" python3 -m pytest -q -p no:cacheprovider tests/pytorch_engine)
 
 # Before the others, so that the output ends with the long run's summary.
 test-docs:

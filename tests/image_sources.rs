@@ -23,7 +23,7 @@ fn text(path: &str) -> String {
 fn every_dockerfile_passes_the_rules() {
     let files = all();
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    for name in ["pytorch", "reference", "tensorrt", "vllm"] {
+    for name in ["fetch", "pytorch", "reference", "tensorrt", "vllm"] {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
     let problems: Vec<String> = files.iter().flat_map(Dockerfile::problems).collect();

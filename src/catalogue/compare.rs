@@ -35,7 +35,7 @@ pub struct Changed {
     pub name: String,
     /// What of it.
     pub what: What,
-    /// How it is in the first.
+    /// How it is in the first; empty where `new` says all that changed.
     pub old: String,
     /// How it is in the second.
     pub new: String,
@@ -47,10 +47,10 @@ pub struct Changed {
 pub enum What {
     /// Its default.
     Default,
-    /// Its type, as it is written.
-    Type,
     /// What it takes: kinds, choices, bounds.
     Takes,
+    /// Its type as it is written, where what it takes is the same.
+    Type,
     /// Whether it is the engine's or a request's.
     Level,
     /// The class or function that has it.
@@ -130,9 +130,12 @@ fn changes(old: &Entry, new: &Entry) -> Vec<Changed> {
     };
     let told = [
         (!default_is_same).then(|| (What::Default, old.default_text(), new.default_text())),
-        (old.type_text != new.type_text)
-            .then(|| (What::Type, old.type_text.clone(), new.type_text.clone())),
-        (old.admits() != new.admits()).then(|| (What::Takes, old.admits(), new.admits())),
+        takes(old, new)
+            .map(|(old, new)| (What::Takes, old, new))
+            .or_else(|| {
+                let (old, new) = (&old.type_text, &new.type_text);
+                (old != new).then(|| (What::Type, old.clone(), new.clone()))
+            }),
         (old.level != new.level).then(|| (What::Level, level(old), level(new))),
         (owner(old) != owner(new)).then(|| (What::Owner, owner(old), owner(new))),
     ];
@@ -144,4 +147,32 @@ fn changes(old: &Entry, new: &Entry) -> Vec<Changed> {
         new: new_text,
     })
     .collect()
+}
+
+/// What they take, where it is not the same; of long lists of choices only what only one of them has.
+fn takes(old: &Entry, new: &Entry) -> Option<(String, String)> {
+    let named = |entry: &Entry| -> Vec<String> {
+        let known = entry.known.iter().map(ToString::to_string);
+        known.chain(entry.choice_texts()).collect()
+    };
+    let (before, after) = (named(old), named(new));
+    if old.admits() == new.admits() && before == after {
+        return None;
+    }
+    if before.is_empty() || after.is_empty() {
+        return Some((old.admits(), new.admits()));
+    }
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        let only = these.iter().filter(|choice| !those.contains(choice));
+        only.cloned().collect()
+    };
+    let (gone, come) = (only(&before, &after), only(&after, &before));
+    if gone.is_empty() && come.is_empty() {
+        return Some((old.admits(), new.admits()));
+    }
+    let told = [("also ", come), ("no longer ", gone)]
+        .into_iter()
+        .filter(|(_, choices)| !choices.is_empty())
+        .map(|(word, choices)| word.to_owned() + &choices.join(", "));
+    Some((String::new(), told.collect::<Vec<_>>().join("; ")))
 }

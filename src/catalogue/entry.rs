@@ -44,6 +44,9 @@ pub struct Entry {
     /// Names that it takes for its values: members of an enumeration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choice_names: Vec<String>,
+    /// Values that the source names, where it takes others as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Value>,
     /// Bounds of a number.
     #[serde(default, skip_serializing_if = "Bounds::is_empty")]
     pub bounds: Bounds,
@@ -210,12 +213,7 @@ impl Entry {
             .iter()
             .map(|kind| kind.article().to_owned())
             .collect();
-        let choices: Vec<String> = self
-            .choices
-            .iter()
-            .map(ToString::to_string)
-            .chain(self.choice_names.iter().cloned())
-            .collect();
+        let choices = self.choice_texts();
         if !choices.is_empty() {
             words = vec![format!("one of {}", choices.join(", "))];
             if self.is_nullable() {
@@ -232,6 +230,18 @@ impl Entry {
         .into_iter()
         .filter_map(|(bound, word)| Some(format!(", {word} {}", bound?)));
         words.join(" or ") + &bounds.collect::<String>()
+    }
+
+    /// Its choices as a campaign writes them: where an enumeration's values are texts, its members' names.
+    #[must_use]
+    pub fn choice_texts(&self) -> Vec<String> {
+        let by_name = !self.choice_names.is_empty()
+            && (self.choices.len() < self.choice_names.len()
+                || self.choices.iter().all(Value::is_string));
+        if by_name {
+            return self.choice_names.clone();
+        }
+        self.choices.iter().map(ToString::to_string).collect()
     }
 
     /// The default in words: its value, or the expression that makes it.

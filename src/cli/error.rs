@@ -29,6 +29,15 @@ pub enum CliError {
         /// The way out.
         fix: String,
     },
+    /// A model cannot be had.
+    #[error("{what}")]
+    #[diagnostic(code(cli::no_model), help("{fix}"))]
+    NoModel {
+        /// Why.
+        what: String,
+        /// The way out.
+        fix: String,
+    },
     /// A campaign is not finished.
     #[error("campaign {campaign} ({id}) is not finished: {due} runs are due")]
     #[diagnostic(
@@ -205,7 +214,7 @@ impl Fault for CliError {
             Self::Unfinished { .. }
             | Self::CampaignChanged { .. }
             | Self::EnvironmentChanged { .. } => Exit::ResumeConflict,
-            Self::WrongUser { .. } => Exit::EnvironmentNotReady,
+            Self::WrongUser { .. } | Self::NoModel { .. } => Exit::EnvironmentNotReady,
             Self::Runtime { .. } | Self::Output { .. } => Exit::Internal,
         }
     }

@@ -11,6 +11,7 @@ mod gpu;
 mod images;
 mod init;
 mod manifest;
+mod models;
 mod nvml;
 mod output;
 mod params;
@@ -63,6 +64,9 @@ enum Command {
     /// Build and look at the images of the backends.
     #[command(subcommand)]
     Images(images::Command),
+    /// Have models before they are needed, and see which are there.
+    #[command(subcommand)]
+    Models(models::Command),
     /// Plan, run and follow campaigns.
     #[command(subcommand)]
     Campaign(campaign::Command),
@@ -132,6 +136,7 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Check(arguments) => check::run(&arguments, &Root::find(root)?).await,
             Command::Init(arguments) => init::run(&arguments, &Root::find(root)?),
             Command::Images(command) => images::run(command, &Root::find(root)?).await,
+            Command::Models(command) => models::run(command, &Root::find(root)?).await,
             Command::Campaign(command) => campaign::run(command, &Root::find(root)?).await,
             Command::Params(command) => params::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),

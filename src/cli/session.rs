@@ -18,6 +18,7 @@ use crate::execution::Tally;
 use crate::manifest::verify;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
+use crate::runner::models::Models;
 use crate::runner::prerequisites::{self, Status};
 use crate::runner::project::Project;
 use crate::runner::{
@@ -102,6 +103,7 @@ pub(super) async fn prepare(
         sinks: vec![sink(progress.style())],
         stop,
         power,
+        models: Some(Models::of(&project, &plan.backends, identity)?),
     };
     Ok((setting, stopper))
 }
@@ -119,7 +121,7 @@ fn power(root: &Root, gpus: &[String], nvml: &NvmlArguments) -> Result<Option<Po
 }
 
 /// Whose containers and files: the invoking user's, by the rule that `check` shows.
-fn identity(project: &Project) -> Result<Identity, Failure> {
+pub(super) fn identity(project: &Project) -> Result<Identity, Failure> {
     let line = prerequisites::user(project, &super::root::groups());
     if line.status == Status::Fail {
         return Err(CliError::WrongUser {
@@ -227,7 +229,7 @@ pub(super) fn of_tally(tally: &Tally) -> Exit {
 }
 
 /// Ctrl-C, SIGTERM or SIGHUP once: stop in order. Twice: leave now; the lease cleans up.
-async fn listen(stopper: Stopper) {
+pub(super) async fn listen(stopper: Stopper) {
     use tokio::signal::unix::{SignalKind, signal};
     let kinds = [
         SignalKind::interrupt(),

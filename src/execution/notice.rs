@@ -20,6 +20,13 @@ pub enum Notice<'a> {
         /// Seconds.
         seconds: f64,
     },
+    /// How far the model's files are.
+    Fetched {
+        /// Bytes that are there.
+        done_bytes: u64,
+        /// Bytes there will be.
+        total_bytes: u64,
+    },
     /// How far the measurement is.
     Measured {
         /// Requests finished.

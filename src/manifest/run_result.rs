@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lem_protocol::{Mark, Parameters, Weights};
+use lem_protocol::{Mark, Parameters, Profile, Weights};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +14,7 @@ use crate::energy::{
     Throttle, WarmupCriterion, WindowFigures,
 };
 use crate::execution::Verdict;
+use crate::store::ModelIdentity;
 use crate::units::Digest;
 
 /// Version of the result's layout.
@@ -59,6 +60,9 @@ pub struct RunResult {
     pub device: String,
     /// What the weights are.
     pub weights: Weights,
+    /// Which files it was loaded from; null where the shape came from parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelIdentity>,
     /// Number of weights.
     pub model_parameters: u64,
     /// Identity of the image.
@@ -71,6 +75,9 @@ pub struct RunResult {
     pub record: RecordFile,
     /// When the engine's load began and ended.
     pub load_marks: Vec<Mark>,
+    /// Seconds that took; null where the worker does not say.
+    #[serde(default)]
+    pub load_seconds: Option<f64>,
     /// Which load of the plan it was measured on.
     pub load: usize,
     /// How many runs this worker had measured before.
@@ -87,6 +94,9 @@ pub struct RunResult {
     /// Floating-point operations of the window, estimated. Null where the model's size is not known.
     #[serde(default)]
     pub flops: Option<FlopsEstimate>,
+    /// What the engine's profiler counted, if the campaign asked for it: times and energy hold its cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Readings are of lemctl's GPU simulator: never compared with those of a GPU.
     pub simulated: bool,
     /// Energy.

@@ -64,6 +64,8 @@ pub struct Plan {
 struct Pacing {
     execution: ExecutionPolicy,
     baseline: BaselinePolicy,
+    /// Whether the model has files.
+    model_files: bool,
 }
 
 impl Plan {
@@ -73,6 +75,7 @@ impl Plan {
         let pacing = Pacing {
             execution: campaign.execution.clone(),
             baseline: campaign.baseline,
+            model_files: !campaign.model.is_made_of_parameters(),
         };
         let cycles = campaign.execution.cycles.initial();
         Self::build(pacing, experiments, cycles, cycles)
@@ -337,11 +340,16 @@ impl<'a> Draft<'a> {
             },
             &[],
         );
+        let mut needs = vec![image];
+        if self.pacing.model_files {
+            let backend = backend.clone();
+            needs.push(self.node(Step::EnsureModel { backend }, &[]));
+        }
         let start = self.node(
             Step::StartContainer {
                 backend: backend.clone(),
             },
-            &[image],
+            &needs,
         );
         let mut ready = self.node(
             Step::ProbeContainer {

@@ -105,6 +105,12 @@ impl EventSink for Bars {
                     Phase::Gap.word()
                 ));
             }
+            Notice::Fetched {
+                done_bytes,
+                total_bytes,
+            } => self
+                .now
+                .set_message(words::fetched(*done_bytes, *total_bytes)),
             Notice::Measured { completed_requests } => {
                 let word = Phase::Measure.word();
                 self.now.set_message(format!(

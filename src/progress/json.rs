@@ -28,6 +28,10 @@ fn object(plan: &Plan, state: &State, notice: &Notice<'_>) -> Value {
             json!({ "notice": "phase", "run": plan.runs[*run].id, "phase": phase.word() })
         }
         Notice::GapLeft { seconds } => json!({ "notice": "gap_left", "seconds": seconds }),
+        Notice::Fetched {
+            done_bytes,
+            total_bytes,
+        } => json!({ "notice": "fetched", "done_bytes": done_bytes, "total_bytes": total_bytes }),
         Notice::Measured { completed_requests } => {
             json!({ "notice": "measured", "completed_requests": completed_requests })
         }

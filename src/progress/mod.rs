@@ -8,6 +8,7 @@ mod bars;
 mod building;
 mod json;
 mod plain;
+mod transfer;
 mod words;
 
 use std::io::IsTerminal;
@@ -18,6 +19,7 @@ pub use bars::Bars;
 pub use building::Building;
 pub use json::JsonLines;
 pub use plain::PlainLines;
+pub use transfer::Transfer;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

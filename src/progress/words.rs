@@ -68,6 +68,9 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             assessed.run,
             assessed.quality.line()
         ),
+        Event::ScoresAttached { scores, .. } => {
+            format!("scores of {} tasks attached", scores.tasks.len())
+        }
         Event::RunSkipped { run, cause } => format!("{run} skipped: {cause}"),
         Event::ResultLost {
             run,
@@ -86,6 +89,16 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
         | Event::AttemptStarted { .. }
         | Event::SessionEnded {} => return None,
     })
+}
+
+/// How far the model's files are.
+pub(super) fn fetched(done_bytes: u64, total_bytes: u64) -> String {
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    format!(
+        "model: {:.2} of {:.2} GB",
+        gigabytes(done_bytes),
+        gigabytes(total_bytes)
+    )
 }
 
 /// `1 h 02 min`, `3 min 20 s`, `12 s`.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::catalogue::{Differences, Named};
+use crate::catalogue::{Differences, Named, What};
 
 /// A campaign file that a change of version breaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,14 +43,12 @@ pub fn differences_text(
     }
     for change in changed {
         // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "\n  {}: {} {} → {}",
-            change.name,
-            change.what.word(),
-            or_none(&change.old),
-            or_none(&change.new)
-        );
+        let _ = write!(text, "\n  {}: {} ", change.name, change.what.word());
+        if change.old.is_empty() && change.what == What::Takes {
+            let _ = write!(text, "{}", change.new);
+        } else {
+            let _ = write!(text, "{} → {}", or_none(&change.old), or_none(&change.new));
+        }
     }
     let told = campaigns
         .iter()

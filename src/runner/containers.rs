@@ -119,7 +119,7 @@ impl<E: ContainerEngine> Runner<E> {
             without_devices,
             control: live.control.clone(),
             outbox: live.outbox.clone(),
-            model: None,
+            model: self.model_folder(),
         };
         let spec = ContainerSpec::new(&self.setting.services[backend], &overlay)
             .map_err(|error| environment("container_spec", error.to_string()))?;
@@ -156,7 +156,7 @@ impl<E: ContainerEngine> Runner<E> {
         Ok(serde_json::json!({ "container": id, "name": overlay.name, "image": image }))
     }
 
-    fn labels(&self, backend: &str) -> BTreeMap<String, String> {
+    pub(super) fn labels(&self, backend: &str) -> BTreeMap<String, String> {
         let folders = &self.opened.folders;
         let session = self.opened.state.session();
         [
@@ -259,7 +259,7 @@ impl<E: ContainerEngine> Runner<E> {
         let id = running.id.clone();
         let swept = agent::sweep(&self.setting.engine, &id).await;
         if swept.is_ok_and(|report| report.left == 0) {
-            let left = self.after_worker().await;
+            let left = self.after_worker().await.map(|left| left.leak);
             if let Ok(Some(what)) = left {
                 return self.make_anew(backend, &what).await;
             }

@@ -29,17 +29,24 @@ impl Live {
         uid: u32,
         gid: u32,
     ) -> Result<Self, StoreError> {
-        let base = folders.live().join(backend);
+        Self::at(&folders.live().join(backend), uid, gid)
+    }
+
+    /// The same in a folder of its own.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    pub(super) fn at(base: &Utf8Path, uid: u32, gid: u32) -> Result<Self, StoreError> {
         let live = Self {
             control: base.join("control"),
             outbox: base.join("outbox"),
         };
-        remove(&base)?;
+        remove(base)?;
         for folder in [live.control.join("workloads"), live.outbox.join("exits")] {
             std::fs::create_dir_all(&folder).map_err(StoreError::at("make", &folder))?;
         }
         // Nobody else on the host has business in here.
-        for folder in [&base, &live.outbox] {
+        for folder in [base, &live.outbox] {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
                 .map_err(StoreError::at("protect", folder))?;
         }

@@ -19,6 +19,7 @@ mod idle;
 pub mod images;
 mod lease;
 mod live;
+pub mod models;
 mod occupancy;
 mod open;
 mod phases;

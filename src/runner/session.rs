@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::live::{self, Live};
+use super::models::Models;
 use super::occupancy::Resident;
 use super::power::Power;
 use super::{Lease, Opened, RunnerError, StopSignal, reconcile};
@@ -17,6 +18,7 @@ use crate::execution::{
 };
 use crate::manifest::{Manifest, seal};
 use crate::plan::Step;
+use crate::store::ModelIdentity;
 use crate::units::Digest;
 
 /// The user that containers run as.
@@ -50,12 +52,14 @@ pub struct Setting<E> {
     pub stop: StopSignal,
     /// The campaign's GPUs; none if it names none.
     pub power: Option<Power>,
+    /// Where models lie and how they are had; none where no campaign needs one.
+    pub models: Option<Models>,
 }
 
 impl<E> Setting<E> {
-    /// The environment's hash, over what a number depends on most: image, driver, GPUs, CPU, lemctl.
+    /// The environment's hash, over what a number depends on most: image, driver, GPUs, CPU, model, lemctl.
     #[must_use]
-    pub fn environment_hash(&self, gpus: &[String]) -> Digest {
+    pub fn environment_hash(&self, gpus: &[String], model: Option<&ModelIdentity>) -> Digest {
         let images: BTreeMap<&str, &str> = self
             .images
             .iter()
@@ -68,6 +72,7 @@ impl<E> Setting<E> {
             "cpu_model": self.host.cpu_model,
             "host": self.host.id,
             "telemetry": self.power.as_ref().map(Power::environment),
+            "model": model.map(|model| (&model.revision, &model.weights_sha256)),
             "lemctl": env!("CARGO_PKG_VERSION"),
         }))
     }
@@ -166,6 +171,8 @@ pub struct Runner<E> {
     pub(super) empty: Option<Vec<Occupied>>,
     /// What they hold with the present load.
     pub(super) resident: Resident,
+    /// Folder of the model, once it was had in this session.
+    pub(super) model: Option<camino::Utf8PathBuf>,
     /// Idle power of the present container without a worker.
     pub(super) bare: Vec<Baseline>,
     /// What gaps compare with, by GPU: taken after the present load.
@@ -186,6 +193,7 @@ impl<E: ContainerEngine> Runner<E> {
             lease,
             empty: None,
             resident: Resident::default(),
+            model: None,
             bare: Vec::new(),
             reference: BTreeMap::new(),
         }
@@ -240,7 +248,9 @@ impl<E: ContainerEngine> Runner<E> {
             session: self.opened.state.session() + 1,
             lemctl: env!("CARGO_PKG_VERSION").to_owned(),
             boot_id: self.setting.host.boot_id.clone(),
-            environment_hash: self.setting.environment_hash(&gpus),
+            environment_hash: self
+                .setting
+                .environment_hash(&gpus, self.known_model().as_ref()),
             environment: self.setting.environment(&gpus),
         };
         self.record(event)?;
@@ -272,8 +282,8 @@ impl<E: ContainerEngine> Runner<E> {
         self.record(Event::StepStarted { step: id.clone() })?;
         let outcome = match step {
             Step::EnsureImage { backend } => self.ensure_image(backend).await.map_err(Halt::from),
-            // Only weights drawn by a seed exist so far: there are no files to have.
-            Step::EnsureModel { .. } | Step::Measure { .. } => Ok(serde_json::Value::Null),
+            Step::EnsureModel { backend } => self.ensure_model(backend).await.map_err(Halt::from),
+            Step::Measure { .. } => Ok(serde_json::Value::Null),
             Step::StartContainer { backend } => {
                 self.start_container(backend).await.map_err(Halt::from)
             }

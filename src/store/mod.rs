@@ -6,9 +6,14 @@
 mod durable;
 mod folders;
 mod inputs;
+mod models;
 mod sensors;
 
 pub use durable::{StoreError, read_bounded, read_regular, sync_folder, write_durable};
 pub use folders::Folders;
 pub use inputs::Inputs;
+pub use models::{
+    FoundModel, LocalError, MODEL_NOTE_FILE, ModelIdentity, ModelLock, ModelStore, Place,
+    StoredModel, local_files, sums_of,
+};
 pub use sensors::{known_sensor, sensor_path, write_sensor};

@@ -12,6 +12,7 @@ mod record;
 
 pub use conversation::{Limit, Reply, Worker};
 pub use error::WorkerError;
+pub use lines::{Lines, Piece};
 pub use log::printable;
 pub use outbox::{Collected, OutboxError, collect, collect_quality, exit_record};
 pub use record::{Expected, check};

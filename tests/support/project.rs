@@ -102,17 +102,51 @@ impl Project {
         project
     }
 
-    fn copy(&self, file: &str) {
+    /// Copies a file of the clone.
+    pub fn copy(&self, file: &str) {
+        self.folder(Utf8Path::new(file).parent().unwrap().as_str());
         let target = self.root().join(file);
-        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(file), target).unwrap();
+        std::fs::copy(
+            Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(file),
+            &target,
+        )
+        .unwrap();
+        self.give(&target);
+    }
+
+    /// Copies a folder of the clone with everything in it.
+    pub fn copy_folder(&self, folder: &str) {
+        let clone = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+        for path in walk(&clone.join(folder)) {
+            if path.is_file() {
+                self.copy(path.strip_prefix(clone).unwrap().as_str());
+            }
+        }
+    }
+
+    /// A folder of the project with those above it; they may be there.
+    pub fn folder(&self, folder: &str) {
+        let mut path = self.root();
+        for part in std::iter::once("").chain(Utf8Path::new(folder)) {
+            path.push(part);
+            if !path.exists() {
+                std::fs::create_dir(&path).unwrap();
+                self.give(&path);
+            }
+        }
+    }
+
+    fn give(&self, path: &Utf8Path) {
+        if self.user.switched {
+            std::os::unix::fs::lchown(path, Some(self.user.uid), Some(self.user.gid)).unwrap();
+        }
     }
 
     /// Everything under the root belongs to the user.
     fn give_to_user(&self) {
         if self.user.switched {
             for path in walk(&self.root()) {
-                std::os::unix::fs::lchown(&path, Some(self.user.uid), Some(self.user.gid)).unwrap();
+                self.give(&path);
             }
         }
     }
@@ -134,9 +168,7 @@ impl Project {
     pub fn write(&self, file: &str, text: &str) {
         let path = self.root().join(file);
         std::fs::write(&path, text).unwrap();
-        if self.user.switched {
-            std::os::unix::fs::lchown(&path, Some(self.user.uid), Some(self.user.gid)).unwrap();
-        }
+        self.give(&path);
     }
 
     /// lemctl as the user, in the project, with a small fixed environment.
@@ -229,9 +261,10 @@ impl Drop for Project {
         let results = self.root().join("results");
         for name in results.read_dir_utf8().into_iter().flatten().flatten() {
             for id in name.path().read_dir_utf8().into_iter().flatten().flatten() {
-                let container = format!("lem-{}-reference", id.file_name());
+                let containers = ["reference", "pytorch"]
+                    .map(|backend| format!("lem-{}-{backend}", id.file_name()));
                 let mut remove = Command::new("docker");
-                let _ = remove.args(["rm", "--force", &container]).output();
+                let _ = remove.args(["rm", "--force"]).args(containers).output();
             }
         }
     }

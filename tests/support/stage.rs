@@ -130,6 +130,7 @@ impl Stage {
             sinks: vec![],
             stop: self.stop.1.clone(),
             power: None,
+            models: None,
         };
         Runner::new(setting, opened).session().await
     }

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What names the way in which random weights are drawn; another way must have another name.
+pub const RANDOM_WEIGHTS: &str = "lemctl random weights 1";
+
 /// Most files of one model.
 pub const MAX_MODEL_FILES: usize = 4096;
 

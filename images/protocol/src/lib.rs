@@ -19,7 +19,9 @@ mod request;
 mod workload;
 
 pub use event::{Event, EventLine, Hello, Loaded, Outcome};
-pub use fetch::{FetchReply, FetchRequest, MAX_FETCH_REQUEST_BYTES, MAX_MODEL_FILES, ModelFile};
+pub use fetch::{
+    FetchReply, FetchRequest, MAX_FETCH_REQUEST_BYTES, MAX_MODEL_FILES, ModelFile, RANDOM_WEIGHTS,
+};
 pub use known_load::{Burst, LoadReply, LoadRequest, MAX_BURSTS, MAX_LOAD_SECONDS};
 pub use paths::*;
 pub use process::{

@@ -92,7 +92,9 @@ impl ModelRequest {
     }
 }
 
-fn is_commit(revision: &str) -> bool {
+/// Whether a revision is a whole commit hash, which cannot move.
+#[must_use]
+pub fn is_commit(revision: &str) -> bool {
     revision.len() == 40
         && revision
             .bytes()

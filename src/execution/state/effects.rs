@@ -4,6 +4,9 @@ use super::{BackendState, Container, Ended, IllegalEvent, RunStatus, State};
 use crate::execution::{Blame, Cause, Figures, ResultFile, Verdict};
 use crate::plan::Step;
 
+/// What a difference of the model's files begins with.
+const MODEL: &str = "model.";
+
 impl State {
     pub(super) fn start_session(&mut self, session: u32) {
         if let Some(index) = self.running {
@@ -18,6 +21,8 @@ impl State {
         self.breaker = None;
         self.stopping = None;
         for backend in self.backends.values_mut() {
+            // Its files may have been removed since: they are looked at again, which is quick when they are there.
+            backend.model = false;
             backend.container = Container::Absent;
             backend.bare_baseline = false;
             backend.down = None;
@@ -89,8 +94,16 @@ impl State {
     /// The user let differences pass: what was ensured of the images may be what differs.
     pub(super) fn take_override(&mut self, differences: &[String]) {
         self.overrides.extend_from_slice(differences);
+        // Another model's files: those that are there now are the ones that count from here on.
+        if differences
+            .iter()
+            .any(|difference| difference.starts_with(MODEL))
+        {
+            self.models.clear();
+        }
         for backend in self.backends.values_mut() {
             backend.image = false;
+            backend.model = false;
         }
     }
 
@@ -128,7 +141,10 @@ impl State {
                 self.backend(backend).image = true;
                 self.images.insert(backend.clone(), detail.clone());
             }
-            Step::EnsureModel { backend } => self.backend(backend).model = true,
+            Step::EnsureModel { backend } => {
+                self.backend(backend).model = true;
+                self.models.insert(backend.clone(), detail.clone());
+            }
             Step::StartContainer { backend } => {
                 self.backend(backend).container = Container::Started
             }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::{Assessed, Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
 use crate::plan::{Plan, Step};
+use crate::quality::Scores;
 use crate::units::Digest;
 
 pub use migrate::Retired;
@@ -152,10 +153,13 @@ pub struct State {
     sealed: Option<Digest>,
     previous_seal: Option<Digest>,
     images: BTreeMap<String, serde_json::Value>,
+    models: BTreeMap<String, serde_json::Value>,
     retired: BTreeMap<(Digest, u32), (String, RunState)>,
     overrides: Vec<String>,
     /// Quality by experiment hash.
     quality: HashMap<Digest, Assessed>,
+    /// Attached scores by experiment hash.
+    scores: HashMap<Digest, Vec<Scores>>,
     pub(in crate::execution) backends: HashMap<String, BackendState>,
     pub(in crate::execution) loaded: Option<usize>,
     pub(in crate::execution) resident_baseline: bool,
@@ -196,9 +200,11 @@ impl State {
             sealed: None,
             previous_seal: None,
             images: BTreeMap::new(),
+            models: BTreeMap::new(),
             retired: BTreeMap::new(),
             overrides: Vec::new(),
             quality: HashMap::new(),
+            scores: HashMap::new(),
             backends: HashMap::new(),
             loaded: None,
             resident_baseline: false,

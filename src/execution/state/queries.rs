@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Made, Retired, RunStatus, State, Tally};
 use crate::execution::{Assessed, Attempt, Cause, Fingerprint};
 use crate::plan::Plan;
+use crate::quality::Scores;
 use crate::units::Digest;
 
 impl State {
@@ -62,6 +63,12 @@ impl State {
         self.quality.get(experiment)
     }
 
+    /// Scores that were attached to an experiment, in that order.
+    #[must_use]
+    pub fn scores(&self, experiment: &Digest) -> &[Scores] {
+        self.scores.get(experiment).map_or(&[], Vec::as_slice)
+    }
+
     /// How many runs stand where.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -96,6 +103,12 @@ impl State {
     #[must_use]
     pub fn images(&self) -> &BTreeMap<String, serde_json::Value> {
         &self.images
+    }
+
+    /// The model's files by backend, as `EnsureModel` found them.
+    #[must_use]
+    pub fn models(&self) -> &BTreeMap<String, serde_json::Value> {
+        &self.models
     }
 
     /// Runs that edits of the campaign retired.

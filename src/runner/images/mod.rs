@@ -1,10 +1,10 @@
 //! The images: what one is built from, and whether the one on this machine was.
 //!
-//! `images/<name>/Dockerfile` says which files go in; [`context`] knows where they lie. There is an image for
+//! `images/<name>/Dockerfile` says which files go in; [`copied`] knows where they lie. There is an image for
 //! each backend, and `fetch` for all of them.
 
 mod arguments;
-mod context;
+mod copied;
 mod dockerfile;
 mod state;
 
@@ -162,12 +162,12 @@ fn sources(
             problem,
         });
     }
-    let places = context::places(&project.root, name);
+    let places = copied::places(&project.root, name);
     let mut files = Vec::new();
     for path in &recipe.copied {
-        files.extend(context::read(&places, name, path)?);
+        files.extend(copied::read(&places, name, path)?);
     }
-    let source = context::digest(&dockerfile, &files);
+    let source = copied::digest(&dockerfile, &files);
     let mut labels = BTreeMap::from([
         (SOURCE_LABEL.to_owned(), source.to_string()),
         (

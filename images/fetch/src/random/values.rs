@@ -1,6 +1,7 @@
 //! Which value stands where: a pure function of seed, tensor name and place.
 
 use half::{bf16, f16};
+use lem_protocol::RANDOM_WEIGHTS;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -11,9 +12,6 @@ use crate::sums::sha256;
 /// Values of one chunk. Each chunk of a tensor has its own stream of the tensor's generator, so that threads can
 /// draw chunks in any order; changing this changes all weights.
 pub const CHUNK: u64 = 1 << 20;
-
-/// What names this way of drawing weights; another way must have another name.
-const SCHEME: &str = "lemctl random weights 1";
 
 /// Draws chunks of tensors.
 pub struct Source {
@@ -54,7 +52,7 @@ impl Source {
     }
 
     fn generator(&self, name: &str) -> ChaCha8Rng {
-        let mut key = Vec::from(SCHEME.as_bytes());
+        let mut key = Vec::from(RANDOM_WEIGHTS.as_bytes());
         key.push(0);
         key.extend(self.seed.to_le_bytes());
         key.extend(name.as_bytes());

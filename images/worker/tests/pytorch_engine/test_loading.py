@@ -90,6 +90,14 @@ def test_a_folder_without_a_config_or_without_weights(folder: Path, tmp_path: Pa
     assert "of-next-year" in fault.message
 
 
+def test_a_type_of_number_in_the_config_that_torch_does_not_have(folder: Path, tmp_path: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "dtype": "float12"}))
+    fault = refused(lambda: load(tmp_path, DUMMY))
+    assert fault.code is Code.BAD_DTYPE
+    assert "float12" in fault.message
+
+
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [

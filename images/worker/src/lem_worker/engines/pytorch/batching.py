@@ -76,11 +76,7 @@ class Batcher:
         fresh = running.is_fresh
         watched = profiler.watch(prefill=fresh) if profiler is not None else unwatched()
         with torch.no_grad(), watched:
-            if fresh:
-                logits = running.ids.prefill(self._chunk())
-            else:
-                with self._decoder.for_decoding():
-                    logits = running.ids.decode()
+            logits = running.ids.prefill(self._chunk()) if fresh else running.ids.decode()
             tokens = running.chooser.choose(running.ids.so_far(), logits)
             running.ids.extend(tokens)
             # Waits until the tokens are in host memory: only then could anybody be sent them.

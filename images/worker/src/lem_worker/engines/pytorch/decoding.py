@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -27,15 +27,11 @@ class Decoder:
         self._takes_positions = "position_ids" in takes
         self._takes_keep = "logits_to_keep" in takes
         self._decode = model
+        self._switched: ExitStack | None = None
         if self.compiles:
             # Prompts have many lengths and would be compiled again and again: only decoding is compiled.
             mode = None if compile_mode == "default" else compile_mode
             self._decode = torch.compile(model.__call__, mode=mode, dynamic=False)
-
-    def for_decoding(self) -> AbstractContextManager[None]:
-        """What `generate` switches for the time in which it decodes (how experts are multiplied)."""
-        switch: AbstractContextManager[None] = self.model._optimize_model_for_decode()
-        return switch
 
     def synchronise(self) -> None:
         """Returns when the device has done everything that it was given."""
@@ -51,10 +47,21 @@ class Decoder:
             arguments["position_ids"] = positions
         if self._takes_keep:
             arguments["logits_to_keep"] = keep
+        self._switch(decodes)
         if decodes and self.compiles:
             torch.compiler.cudagraph_mark_step_begin()
         logits = (self._decode if decodes else self.model)(**arguments).logits
         return logits if self._takes_keep or keep == 0 else logits[:, -keep:]
+
+    def _switch(self, decodes: bool) -> None:
+        """What `generate` switches for the time in which it decodes (how experts are multiplied); not at every step:
+        it walks through the whole model."""
+        if decodes and self._switched is None:
+            self._switched = ExitStack()
+            self._switched.enter_context(self.model._optimize_model_for_decode())
+        elif not decodes and self._switched is not None:
+            self._switched.close()
+            self._switched = None
 
 
 class Rows:

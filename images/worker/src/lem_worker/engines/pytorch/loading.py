@@ -45,11 +45,7 @@ def load(parameters: EngineParameters, model: Model, folder: Path, stop: Callabl
         _need("kernels", "use_kernels")
     device = _device(parameters)
     _set_tf32(parameters, device)
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (ValueError, KeyError, OSError) as error:
-        message = f"config.json in {folder}: {error}"
-        raise Fault(Code.MODEL_UNAVAILABLE, message, "is its model_type one that this transformers has?") from error
+    config = _config(folder)
     dtype = _dtype(parameters, config, device)
     stop()
     dummy = isinstance(model, DummyModel)
@@ -77,6 +73,19 @@ def facts(model: Any, device: torch.device, parameters: EngineParameters, folder
     )
 
 
+def _config(folder: Path) -> Any:
+    try:
+        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except AttributeError as error:
+        if not str(error).startswith("module 'torch' has no attribute"):
+            raise
+        message = f"config.json in {folder} names a dtype that torch {torch.__version__} does not have: {error}"
+        raise Fault(Code.BAD_DTYPE, message, "correct `dtype` in the model's config.json") from error
+    except (ValueError, KeyError, OSError) as error:
+        message = f"config.json in {folder}: {error}"
+        raise Fault(Code.MODEL_UNAVAILABLE, message, "is its model_type one that this transformers has?") from error
+
+
 def _device(parameters: EngineParameters) -> torch.device:
     if parameters.device == "cpu":
         return torch.device("cpu")
@@ -95,15 +104,11 @@ def _set_tf32(parameters: EngineParameters, device: torch.device) -> None:
 
 
 def _dtype(parameters: EngineParameters, config: Any, device: torch.device) -> torch.dtype:
-    if parameters.dtype != "auto":
-        dtype = getattr(torch, parameters.dtype)
-    else:
-        own = getattr(config.get_text_config(decoder=True), "dtype", None) or getattr(config, "dtype", None)
-        dtype = getattr(torch, own) if isinstance(own, str) else own or torch.float32
+    own = getattr(config.get_text_config(decoder=True), "dtype", None) or getattr(config, "dtype", None)
+    dtype: torch.dtype = getattr(torch, parameters.dtype) if parameters.dtype != "auto" else own or torch.float32
     if device.type == "cuda" and dtype is torch.bfloat16 and torch.cuda.get_device_capability(device) < (8, 0):
         name = torch.cuda.get_device_name(device)
         raise Fault(Code.BAD_DTYPE, f"{name} has no bfloat16 of its own", "set dtype to float16")
-    assert isinstance(dtype, torch.dtype)
     return dtype
 
 

@@ -54,8 +54,7 @@ def _one(decoder: Decoder, request: Submission, stop: Callable[[], None]) -> Qua
             break
         stop()
         position = torch.tensor([[len(prompt) + len(made) - 1]], device=decoder.device)
-        with decoder.for_decoding():
-            last = decoder.call(token[:, None], None, position, cache, 1, decodes=True)[0]
+        last = decoder.call(token[:, None], None, position, cache, 1, decodes=True)[0]
     return QualityOutput(prompt, [_finite(score) for score in scores], made, [_finite(score) for score in made_scores])
 
 
