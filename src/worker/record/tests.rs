@@ -326,7 +326,7 @@ fn an_open_loop_is_held_against_its_schedule() {
         ("the schedule has prompt 1 at", |r| r.requests[0].prompt = 0),
         ("not due where", |r| {
             for request in &mut r.requests {
-                request.due_ns = Some(1_104);
+                request.due_ns = Some(1_050);
             }
         }),
         ("before the 1 s of drain", |r| {
