@@ -90,6 +90,33 @@ fn docker_a_closed_loop_on_a_static_batcher_keeps_its_concurrency() {
 }
 
 #[test]
+fn docker_an_open_loop_on_a_real_engine_keeps_to_its_schedule() {
+    let Some(lab) = Lab::new() else { return };
+    let campaign = Campaign {
+        name: "open",
+        arrival: "{open_loop: {rate: 5, process: constant, drain_seconds: 60}}",
+        shared: "batch_size: [4]",
+        ..Campaign::default()
+    };
+    // That the record passed is the test: lemctl holds it against the schedule.
+    let results = lab.up(0, &campaign);
+    let open = &results[0]["figures"]["open_loop"];
+    let files = Files::of(&lab.project, "open");
+    let record = project::json(record_of(&files, &results[0]));
+    let requests = record["requests"].as_array().unwrap();
+    assert_eq!(open["scheduled"].as_u64(), Some(requests.len() as u64));
+    assert_eq!(open["unfinished"], 0);
+    assert!(requests.iter().all(|one| one["due_ns"].is_u64()));
+    assert!(
+        results[0]["flops"]["formula"]
+            .as_str()
+            .unwrap()
+            .contains("context")
+    );
+    files.assert_nothing_left();
+}
+
+#[test]
 fn docker_another_engine_key_is_another_load() {
     let Some(lab) = Lab::new() else { return };
     let campaign = Campaign {
