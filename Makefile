@@ -24,7 +24,7 @@ CPU_TORCH := tests/support/cpu-torch/build
 SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
 
 .PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy lint test-docs \
-	test-all docs worker-lint worker-test cpu-torch
+	test-all docs worker-lint worker-test catalogue cpu-torch
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -85,6 +85,9 @@ $(WORKER_TOOLS)/made: $(WORKER)/requirements-tools.txt
 worker-lint: $(WORKER_TOOLS)/made ## ruff and mypy --strict on the worker of the Python engines
 	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/ruff format --check && $(abspath $(WORKER_TOOLS))/bin/ruff check \
 		&& $(abspath $(WORKER_TOOLS))/bin/mypy
+
+catalogue: ## extract the catalogue of another version of an engine: make catalogue BACKEND=vllm VERSION=0.32.0
+	scripts/catalogue.sh $(or $(BACKEND),$(error BACKEND=vllm or pytorch)) $(or $(VERSION),$(error VERSION=…))
 
 cpu-torch: $(WORKER_TOOLS)/made ## build the image with a CPU torch that tests run the pytorch engine in
 	$(if $(SKIP_DOCKER),@echo "SKIPPED: LEM_SKIP_DOCKER_TESTS=1. The image with a CPU torch was not built.",\

@@ -27,6 +27,8 @@ mod gaps;
 mod lab;
 #[path = "docker_energy/leaks.rs"]
 mod leaks;
+#[path = "docker_energy/loads.rs"]
+mod loads;
 #[path = "docker_energy/refusals.rs"]
 mod refusals;
 #[path = "docker_energy/throttling.rs"]

@@ -233,6 +233,30 @@ async fn without_any_image_no_campaign_can_run() {
 }
 
 #[tokio::test]
+async fn a_backend_that_needs_a_gpu_is_no_fault_of_a_machine_without_one() {
+    if std::path::Path::new("/proc/driver/nvidia/version").exists() {
+        return; // Then its container is started like every other.
+    }
+    let bench = Bench::new(fake(), "check").await;
+    agent(&bench.engine, |report| report.to_string());
+    let project = project(&bench, own_uid(&bench));
+    let compose = project.root.join("compose");
+    let text = std::fs::read_to_string(compose.join("reference.yaml")).expect("there");
+    let reserved = "    deploy: {resources: {reservations: {devices: [{driver: nvidia, capabilities: [gpu]}]}}}\n    init: false\n";
+    let reserving = text.replace("    init: false\n", reserved);
+    assert_ne!(text, reserving);
+    std::fs::write(compose.join("vllm.yaml"), &reserving).expect("a new file");
+    let both = lines(&project, Ok(bench.engine.clone())).await;
+    assert_eq!(line(&both, "probe vllm").status, Status::Warn);
+    assert_eq!(line(&both, "probe reference").status, Status::Pass);
+    assert!(ready(&both), "another backend can run");
+    std::fs::remove_file(compose.join("reference.yaml")).expect("our file");
+    let alone = lines(&project, Ok(bench.engine.clone())).await;
+    assert_eq!(line(&alone, "probe vllm").status, Status::Fail);
+    assert!(!ready(&alone));
+}
+
+#[tokio::test]
 async fn a_bad_compose_file_is_named_with_its_line() {
     let bench = Bench::new(fake(), "check").await;
     agent(&bench.engine, |report| report.to_string());

@@ -22,6 +22,8 @@ mod stage;
 mod judging;
 #[path = "results/listing.rs"]
 mod listing;
+#[path = "results/scores.rs"]
+mod scores;
 #[path = "results/sealed.rs"]
 mod sealed;
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Campaign;
 use super::grid::{CONCURRENCY, INPUT_TOKENS, OUTPUT_TOKENS, Point, Product, RATE};
 use super::identity::{self, Frame};
-use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
+use super::policy::{BaselinePolicy, EnergyPolicy, Profiler, WarmupPolicy};
 use super::prune::{Facts, Pruned};
 use super::resolve::{Resolved, Resolver};
 use super::workload::{Lengths, Made, Pace, Vocabulary, Workload, Workloads};
@@ -47,6 +47,7 @@ pub struct Experiment {
     warmup: WarmupPolicy,
     baseline: BaselinePolicy,
     energy: EnergyPolicy,
+    profiler: Profiler,
 }
 
 impl Experiment {
@@ -64,7 +65,7 @@ impl Experiment {
             (&self.engine, &self.request),
             &self.model,
             &self.workload,
-            (&self.warmup, self.baseline, &self.energy),
+            (&self.warmup, self.baseline, &self.energy, self.profiler),
         )
     }
 }
@@ -104,7 +105,8 @@ impl Campaign {
         let mut seen: HashMap<Digest, usize> = HashMap::new();
         let mut experiments: Vec<Experiment> = Vec::new();
         let varying = self.varying();
-        let policies = (&self.warmup, self.baseline, &self.energy);
+        let profiler = self.execution.profile;
+        let policies = (&self.warmup, self.baseline, &self.energy, profiler);
         let products: Vec<(Resolver<'_>, Frame)> = self
             .grid
             .products
@@ -260,6 +262,7 @@ impl Campaign {
             warmup: self.warmup.clone(),
             baseline: self.baseline,
             energy: self.energy,
+            profiler: self.execution.profile,
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use lem_protocol::{Model, Parameters};
 use serde_json::{Value, json};
 
-use super::policy::{BaselinePolicy, EnergyPolicy, WarmupPolicy};
+use super::policy::{BaselinePolicy, EnergyPolicy, Profiler, WarmupPolicy};
 use super::workload::Workload;
 use crate::catalogue::Catalogue;
 use crate::units::{Digest, canonical_json};
@@ -14,8 +14,9 @@ use crate::units::{Digest, canonical_json};
 /// Layout of the canonical form. A change of it changes every hash, so it is part of them.
 const FORM: u32 = 2;
 
-/// What of the policies belongs to an experiment: how it is warmed up, and how its idle power is taken.
-pub(super) type Policies<'a> = (&'a WarmupPolicy, BaselinePolicy, &'a EnergyPolicy);
+/// What of the policies belongs to an experiment: how it is warmed up, how its idle power is taken, and under which
+/// profiler it is measured.
+pub(super) type Policies<'a> = (&'a WarmupPolicy, BaselinePolicy, &'a EnergyPolicy, Profiler);
 
 /// What was asked of an experiment, all of it and nothing else: this is what is hashed.
 pub(super) fn canonical(
@@ -26,17 +27,39 @@ pub(super) fn canonical(
     policies: Policies<'_>,
 ) -> Value {
     let (engine, request) = parameters;
-    let (warmup, baseline, energy) = policies;
-    json!({
+    form(
+        catalogue,
+        (json!(engine), json!(request)),
+        model,
+        workload.canonical(),
+        policies,
+    )
+}
+
+/// The canonical form of these parts.
+fn form(
+    catalogue: &Catalogue,
+    parameters: (Value, Value),
+    model: &Model,
+    workload: Value,
+    policies: Policies<'_>,
+) -> Value {
+    let (engine, request) = parameters;
+    let (warmup, baseline, energy, profiler) = policies;
+    let mut form = json!({
         "form": FORM,
         "backend": backend(catalogue),
         "engine": engine,
         "request": request,
         "model": model,
-        "workload": workload.canonical(),
+        "workload": workload,
         "warmup": warmup_form(warmup),
         "baseline": baseline_form(baseline, energy),
-    })
+    });
+    if profiler != Profiler::Off {
+        form["profile"] = json!(profiler);
+    }
+    form
 }
 
 /// The canonical form as text, but for what differs between the points of a product. Its hash is that of
@@ -53,17 +76,13 @@ const GAP: &str = "\u{1}gap\u{1}";
 
 impl Frame {
     pub fn new(catalogue: &Catalogue, model: &Model, policies: Policies<'_>) -> Self {
-        let (warmup, baseline, energy) = policies;
-        let whole = json!({
-            "form": FORM,
-            "backend": backend(catalogue),
-            "engine": GAP,
-            "request": GAP,
-            "model": model,
-            "workload": GAP,
-            "warmup": warmup_form(warmup),
-            "baseline": baseline_form(baseline, energy),
-        });
+        let whole = form(
+            catalogue,
+            (json!(GAP), json!(GAP)),
+            model,
+            json!(GAP),
+            policies,
+        );
         let engine =
             json!({ "form": FORM, "backend": backend(catalogue), "engine": GAP, "model": model });
         let [start, middle, end, close] = split(&whole);

@@ -25,8 +25,8 @@ pub use load::load;
 pub use model::{MAX_CONFIG_BYTES, ModelConfig, ModelRequest, is_commit};
 pub use policy::{
     AutoCycles, BaselinePolicy, Breaker, Cycles, EnergyPolicy, ExecutionPolicy, FIRST_AUTO_CYCLES,
-    GapPolicy, GapUntil, LeakPolicy, QualityPolicy, ReadingSeconds, ReferenceSpec, Structure,
-    Timeouts, WarmupPolicy,
+    GapPolicy, GapUntil, LeakPolicy, Profiler, QualityPolicy, ReadingSeconds, ReferenceSpec,
+    Structure, Timeouts, WarmupPolicy,
 };
 pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
 pub use prune::{Pruned, Survey};

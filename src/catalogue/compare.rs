@@ -151,10 +151,14 @@ fn changes(old: &Entry, new: &Entry) -> Vec<Changed> {
 
 /// What they take, where it is not the same; of long lists of choices only what only one of them has.
 fn takes(old: &Entry, new: &Entry) -> Option<(String, String)> {
-    if old.admits() == new.admits() {
+    let named = |entry: &Entry| -> Vec<String> {
+        let known = entry.known.iter().map(ToString::to_string);
+        known.chain(entry.choice_texts()).collect()
+    };
+    let (before, after) = (named(old), named(new));
+    if old.admits() == new.admits() && before == after {
         return None;
     }
-    let (before, after) = (old.choice_texts(), new.choice_texts());
     if before.is_empty() || after.is_empty() {
         return Some((old.admits(), new.admits()));
     }

@@ -44,6 +44,9 @@ pub struct Entry {
     /// Names that it takes for its values: members of an enumeration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choice_names: Vec<String>,
+    /// Values that the source names, where it takes others as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Value>,
     /// Bounds of a number.
     #[serde(default, skip_serializing_if = "Bounds::is_empty")]
     pub bounds: Bounds,

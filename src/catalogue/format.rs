@@ -77,7 +77,12 @@ impl Catalogue {
                         "{error} (an extraction needs the curated text beside it)"
                     ))
                 })?;
-                pair.merge().map_err(inconsistent)?
+                pair.merge()
+                    .map_err(|detail| CatalogueError::Inconsistent {
+                        // What does not fit is mended in what people wrote.
+                        file: name.replace(".json", ".curated.json"),
+                        detail,
+                    })?
             }
             other => {
                 return Err(inconsistent(format!(
@@ -124,6 +129,7 @@ impl RawExtra {
             default_expression: None,
             choices: Vec::new(),
             choice_names: Vec::new(),
+            known: Vec::new(),
             bounds: Bounds::default(),
             tags: Vec::new(),
             doc: String::new(),

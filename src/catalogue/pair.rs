@@ -200,6 +200,9 @@ fn merged(curated: CuratedParameter, entry: Entry) -> Result<Parameter, String> 
     };
     for choice in &choices {
         entry.admit(choice).map_err(|mismatch| mismatch.message)?;
+        if !entry.known.is_empty() && !entry.known.contains(choice) {
+            return Err(format!("its source names no choice {choice}"));
+        }
     }
     let min = take("min", curated.min)?.map(read).transpose()?;
     let max = take("max", curated.max)?.map(read).transpose()?;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Assessed, Cause, Figures, ResultFile, Verdict};
+use crate::quality::Scores;
 use crate::units::Digest;
 
 /// One thing that happened.
@@ -107,6 +108,13 @@ pub enum Event {
         experiment: Digest,
         /// What was found.
         assessed: Assessed,
+    },
+    /// The user attached a harness's scores to an experiment, after a seal or before it.
+    ScoresAttached {
+        /// Hash of the experiment.
+        experiment: Digest,
+        /// The scores.
+        scores: Scores,
     },
     /// A run is not tried.
     RunSkipped {

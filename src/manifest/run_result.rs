@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lem_protocol::{Mark, Parameters, Weights};
+use lem_protocol::{Mark, Parameters, Profile, Weights};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,6 +75,9 @@ pub struct RunResult {
     pub record: RecordFile,
     /// When the engine's load began and ended.
     pub load_marks: Vec<Mark>,
+    /// Seconds that took; null where the worker does not say.
+    #[serde(default)]
+    pub load_seconds: Option<f64>,
     /// Which load of the plan it was measured on.
     pub load: usize,
     /// How many runs this worker had measured before.
@@ -91,6 +94,9 @@ pub struct RunResult {
     /// Floating-point operations of the window, estimated. Null where the model's size is not known.
     #[serde(default)]
     pub flops: Option<FlopsEstimate>,
+    /// What the engine's profiler counted, if the campaign asked for it: times and energy hold its cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Readings are of lemctl's GPU simulator: never compared with those of a GPU.
     pub simulated: bool,
     /// Energy.

@@ -152,7 +152,10 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
         .catalogues
         .values()
         .chain(fingerprint.prompts.values());
-    for digest in inputs.chain([&fingerprint.file_sha256]) {
+    let experiments = state.plan().experiments.iter();
+    let scores = experiments.flat_map(|experiment| state.scores(&experiment.hash));
+    let scores = scores.map(|scores| &scores.sha256);
+    for digest in inputs.chain([&fingerprint.file_sha256]).chain(scores) {
         let path = format!("inputs/{digest}");
         if Digest::of(&read_bounded(&results.join(&path), MAX_FILE_BYTES)?) != *digest {
             return Err(SealError::Altered {
@@ -261,6 +264,7 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
             cycles: Some(cycles),
             quality: Some(quality(campaign, state, &experiment.hash)),
             quality_record: quality_record(state, &experiment.hash),
+            scores: state.scores(&experiment.hash).to_vec(),
             figures: BTreeMap::new(),
         })
         .collect();

@@ -10,7 +10,7 @@ use super::cycles::ExperimentCycles;
 use crate::energy::Summary;
 use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Verdict};
 use crate::journal::Head;
-use crate::quality::Quality;
+use crate::quality::{Quality, Scores};
 use crate::units::Digest;
 
 /// Name of the manifest's file.
@@ -101,6 +101,9 @@ pub struct ExperimentEntry {
     /// The engine's answers that quality was judged on, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_record: Option<ResultFile>,
+    /// A harness's scores that the user attached; each file lies among the inputs under its hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<Scores>,
     /// Version 1 only: its accepted runs' headline figures over the cycles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, Summary>,

@@ -313,7 +313,10 @@ impl Check<'_> {
             .catalogues
             .values()
             .chain(campaign.prompts.values());
-        for digest in inputs.chain([&campaign.file_sha256]) {
+        let experiments = manifest.experiments.iter();
+        let scores = experiments.flat_map(|experiment| &experiment.scores);
+        let scores = scores.map(|scores| &scores.sha256);
+        for digest in inputs.chain([&campaign.file_sha256]).chain(scores) {
             let path = format!("inputs/{digest}");
             let file = self.folders.results().join(&path);
             if let Some(bytes) = self.read(&file)

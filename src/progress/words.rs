@@ -68,6 +68,9 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             assessed.run,
             assessed.quality.line()
         ),
+        Event::ScoresAttached { scores, .. } => {
+            format!("scores of {} tasks attached", scores.tasks.len())
+        }
         Event::RunSkipped { run, cause } => format!("{run} skipped: {cause}"),
         Event::ResultLost {
             run,

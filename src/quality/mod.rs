@@ -6,6 +6,7 @@
 mod check;
 mod judge;
 mod repetition;
+mod scores;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::units::Digest;
 
 pub use check::{AskedPrompt, check};
 pub use judge::{Limits, judge};
+pub use scores::{MAX_SCORES_BYTES, Scores};
 
 /// Whether an experiment's outputs are good. Only `passed` may be called best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -21,7 +21,7 @@ const fn column(name: &'static str, heading: &'static str, decimals: usize) -> C
 }
 
 /// The columns, in order: energy first, since it is what is measured here.
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     column("joules_per_output_token", "J/token", 4),
     column("joules_per_request", "J/request", 2),
     column("mean_watts", "W", 1),
@@ -32,6 +32,7 @@ const COLUMNS: [Column; 10] = [
     column("ttft_ms_p99", "TTFT p99 ms", 2),
     column("itl_ms_p50", "ITL p50 ms", 3),
     column("itl_ms_p99", "ITL p99 ms", 3),
+    column("load_seconds", "load s", 1),
 ];
 
 /// The columns that have a value somewhere.

@@ -1,6 +1,6 @@
 //! `lemctl results list`: the runs of a campaign with what was measured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -83,8 +83,37 @@ pub fn results_text(view: &ResultsView) -> String {
     }
     out.push_str(&runs_table(&view.runs));
     out.push_str("\n\n");
+    if let Some(loads) = loads(&view.runs) {
+        out.push_str(&loads);
+        out.push('\n');
+    }
     out.push_str(&printable(&view.best.line()));
     out
+}
+
+/// How many engines were loaded for the runs with a result, and how many runs needed none.
+fn loads(runs: &[ResultLine]) -> Option<String> {
+    let measured = runs.iter().filter_map(|run| run.engine_load);
+    let count = measured.clone().count();
+    let loads = measured.collect::<BTreeSet<_>>().len();
+    if count == 0 {
+        return None;
+    }
+    let took: Vec<f64> = runs
+        .iter()
+        .filter_map(|run| run.figures.get("load_seconds").copied())
+        .collect();
+    let mean = match took.is_empty() {
+        true => String::new(),
+        false => format!(
+            " ({:.1} s each on the mean)",
+            took.iter().sum::<f64>() / took.len() as f64
+        ),
+    };
+    Some(format!(
+        "engine loads: {loads} for {count} runs{mean}; {} runs went on with a loaded engine",
+        count - loads
+    ))
 }
 
 /// The table of runs; of figures it has those that some run has.
@@ -181,6 +210,23 @@ mod tests {
             lines[2].contains("QUALITY FAILED, FILE ALTERED, timed_out") && lines[2].ends_with('…'),
             "{text}"
         );
+    }
+
+    #[test]
+    fn loads_are_counted_with_what_they_took() {
+        let first = line("e.c1", &[("load_seconds", 75.0)]);
+        let second = line("f.c1", &[]);
+        let mut third = line("g.c1", &[("load_seconds", 73.0)]);
+        third.engine_load = Some(2);
+        let mut failed = line("h.c1", &[]);
+        failed.engine_load = None;
+        assert_eq!(
+            loads(&[first, second, third, failed]).as_deref(),
+            Some(
+                "engine loads: 2 for 3 runs (74.0 s each on the mean); 1 runs went on with a loaded engine"
+            )
+        );
+        assert_eq!(loads(&[]), None);
     }
 
     #[test]

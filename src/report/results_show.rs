@@ -9,7 +9,7 @@ use super::experiments::figures_table;
 use super::results::{ResultLine, runs_table};
 use super::tree::{lines, printable};
 use crate::manifest::ExperimentCycles;
-use crate::quality::Quality;
+use crate::quality::{Quality, Scores};
 use crate::units::Digest;
 
 /// What `results show EXPERIMENT --format json` prints.
@@ -27,6 +27,8 @@ pub struct ExperimentView {
     pub config: Value,
     /// Whether its outputs can be believed.
     pub quality: Quality,
+    /// A harness's scores that were attached to it.
+    pub scores: Vec<Scores>,
     /// Its accepted runs together.
     pub cycles: ExperimentCycles,
     /// Its runs.
@@ -52,6 +54,13 @@ pub fn experiment_text(view: &ExperimentView) -> String {
     let _ = writeln!(out, "  quality: {}", view.quality.line());
     for reason in &view.quality.reasons {
         let _ = writeln!(out, "    {}", printable(&reason.message));
+    }
+    for (task, metrics) in view.scores.iter().flat_map(|scores| &scores.tasks) {
+        let metrics: Vec<String> = metrics
+            .iter()
+            .map(|(name, value)| format!("{} {value}", printable(name)))
+            .collect();
+        let _ = writeln!(out, "  score {}: {}", printable(task), metrics.join(", "));
     }
     if !cycles.flags.is_empty() {
         let _ = writeln!(out, "  flags: {}", cycles.flags.join(", "));
@@ -236,6 +245,7 @@ mod tests {
             experiment_hash: Digest::ZERO,
             config: json!({"threads": 1}),
             quality: Quality::not_assessed("weights", "the weights are random"),
+            scores: vec![],
             cycles: ExperimentCycles {
                 planned: 3,
                 accepted: 3,

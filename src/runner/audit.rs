@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use crate::catalogue::{CatalogueError, Extracted};
+use crate::catalogue::Extracted;
 use crate::containers::{ContainerEngine, ContainerId, ContainerSpec, EngineError, SpecError};
 use crate::diagnostics::{Exit, Fault};
 use crate::runner::prerequisites::Facts;
-use crate::runner::prerequisites::probe::{FOLDER, overlay, prepare, user};
+use crate::runner::prerequisites::probe::{FOLDER, overlay, prepare, user, why};
 use crate::runner::project::ProjectError;
 use crate::runner::{Identity, agent, live};
 use crate::store::{Folders, StoreError};
@@ -17,6 +17,9 @@ use crate::store::{Folders, StoreError};
 const LIMIT: Duration = Duration::from_secs(180);
 /// Bytes of an extraction that are read.
 const MAX_OUTPUT: usize = 8 * 1024 * 1024;
+
+/// Bytes of something else that are told.
+const MAX_TOLD: usize = 400;
 
 /// Why an image could not be asked.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -37,6 +40,15 @@ pub enum AuditError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Spec(#[from] SpecError),
+    /// The container did not get so far.
+    #[error("{problem}")]
+    #[diagnostic(code(audit::not_run), help("{fix}"))]
+    NotRun {
+        /// What went wrong.
+        problem: String,
+        /// What mends it.
+        fix: String,
+    },
     /// What came back is no extraction.
     #[error("{what} gave no extraction: {said}")]
     #[diagnostic(
@@ -53,10 +65,6 @@ pub enum AuditError {
         /// The backend.
         backend: String,
     },
-    /// What came back cannot be read.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Catalogue(#[from] CatalogueError),
 }
 
 impl Fault for AuditError {
@@ -66,8 +74,7 @@ impl Fault for AuditError {
             Self::Store(error) => error.exit(),
             Self::Engine(error) => error.exit(),
             Self::Spec(error) => error.exit(),
-            Self::NoExtraction { .. } => Exit::EnvironmentNotReady,
-            Self::Catalogue(error) => error.exit(),
+            Self::NotRun { .. } | Self::NoExtraction { .. } => Exit::EnvironmentNotReady,
         }
     }
 }
@@ -112,14 +119,37 @@ async fn extracted<E: ContainerEngine>(
 ) -> Result<Extracted, AuditError> {
     engine.start(id).await?;
     let command = ["python3", "-m", "lem_extract", backend, "--installed"].map(str::to_owned);
-    let said = agent::output(engine, id, &command, LIMIT, MAX_OUTPUT).await?;
-    if said.said.is_empty() {
-        return Err(AuditError::NoExtraction {
-            what: said.what,
-            said: crate::worker::printable(&said.complaint),
-            backend: backend.to_owned(),
-        });
-    }
+    let said = match agent::output(engine, id, &command, LIMIT, MAX_OUTPUT).await {
+        Ok(said) => said,
+        Err(error) => {
+            let (problem, fix) = why(engine, id, error).await;
+            return Err(AuditError::NotRun { problem, fix });
+        }
+    };
     let text = String::from_utf8_lossy(&said.said);
-    Ok(Extracted::parse(&said.what, &text)?)
+    if let Ok(extracted) = Extracted::parse(&said.what, &text) {
+        return Ok(extracted);
+    }
+    let told = if said.complaint.is_empty() {
+        said.said
+    } else {
+        said.complaint
+    };
+    let told = crate::worker::printable(&told[..told.len().min(MAX_TOLD)]);
+    // An agent that refuses lets the command begin, and takes it along when it ends.
+    if let Ok(Some(state)) = engine.inspect(id).await
+        && !state.running
+    {
+        let error = EngineError::Broken {
+            what: said.what,
+            message: told,
+        };
+        let (problem, fix) = why(engine, id, error).await;
+        return Err(AuditError::NotRun { problem, fix });
+    }
+    Err(AuditError::NoExtraction {
+        what: said.what,
+        said: told,
+        backend: backend.to_owned(),
+    })
 }

@@ -259,7 +259,7 @@ impl<E: ContainerEngine> Runner<E> {
         let id = running.id.clone();
         let swept = agent::sweep(&self.setting.engine, &id).await;
         if swept.is_ok_and(|report| report.left == 0) {
-            let left = self.after_worker().await;
+            let left = self.after_worker().await.map(|left| left.leak);
             if let Ok(Some(what)) = left {
                 return self.make_anew(backend, &what).await;
             }

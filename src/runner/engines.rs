@@ -10,7 +10,9 @@ use lem_protocol::{
 use serde_json::Value;
 
 use super::containers::engine_cause;
+use super::occupancy::Left;
 use super::session::{Halt, Runner};
+use super::window_notes::load_seconds;
 use super::worker_codes::worker_cause;
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
@@ -109,6 +111,7 @@ impl<E: ContainerEngine> Runner<E> {
             "worker": worker_id,
             "backend_version": hello.backend_version,
             "model_parameters": report.model_parameters,
+            "load_seconds": load_seconds(&report.marks),
         });
         self.note_resident();
         if hello.backend_version != *pinned {
@@ -200,22 +203,26 @@ impl<E: ContainerEngine> Runner<E> {
             loaded.worker.ended(SHUTDOWN_LIMIT).await;
         }
         drop(loaded);
-        let leak = self.after_worker().await?;
+        let Left { leak, memory } = self.after_worker().await?;
         if let Some(what) = leak {
             self.make_anew(backend, &what).await?;
-            return Ok(serde_json::json!({ "leaked": what }));
+            return Ok(serde_json::json!({ "leaked": what, "memory": memory }));
         }
         let container = self.containers[backend].id.clone();
         let swept = super::agent::sweep(&self.setting.engine, &container).await;
         match (asked, swept) {
             (Ok(_), Ok(report)) if report.left == 0 => {
-                Ok(serde_json::json!({ "swept": report.swept }))
+                Ok(serde_json::json!({ "swept": report.swept, "memory": memory }))
             }
             (Err(error), Ok(report)) if report.left == 0 => {
                 self.warn(format!(
                     "the worker did not end by itself and was killed: {error}"
                 ));
-                Ok(serde_json::json!({ "swept": report.swept, "killed": error.to_string() }))
+                Ok(serde_json::json!({
+                    "swept": report.swept,
+                    "killed": error.to_string(),
+                    "memory": memory,
+                }))
             }
             (_, swept) => {
                 let what = match swept {

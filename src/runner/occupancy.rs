@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::RunnerError;
 use super::agent;
 use super::engines::seconds;
@@ -30,6 +32,16 @@ pub(super) struct Between {
     pub(super) leak: Option<String>,
     /// A stranger.
     pub(super) stranger: Option<Cause>,
+}
+
+/// What an ended worker left.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Too much, in words.
+    pub(super) leak: Option<String>,
+    /// How long it took until its memory was back, and what each GPU holds beside what it held when it was empty. Null
+    /// without a GPU.
+    pub(super) memory: Value,
 }
 
 /// What the GPUs held while a load was resident, and which experiments have run on it.
@@ -151,15 +163,25 @@ impl<E: ContainerEngine> Runner<E> {
     }
 
     /// After a worker has ended, before anything is swept: what of it is still there.
-    pub(super) async fn after_worker(&self) -> Result<Option<String>, Cause> {
+    pub(super) async fn after_worker(&self) -> Result<Left, Cause> {
         let (Some(power), Some(empty)) = (&self.setting.power, &self.empty) else {
-            return Ok(None);
+            return Ok(Left::default());
         };
+        let start = tokio::time::Instant::now();
         let verdicts = self.settle_to(power, empty).await;
-        match foreigners(&verdicts) {
-            Some(cause) => Err(cause),
-            None => Ok(grown(&verdicts)),
+        let seconds = start.elapsed().as_secs_f64();
+        if let Some(cause) = foreigners(&verdicts) {
+            return Err(cause);
         }
+        let mib = |gpu: &Occupied| gpu.used_bytes.map(|bytes| bytes >> 20);
+        let now = occupied(power);
+        let gpus = empty.iter().zip(&now).map(|(empty, now)| {
+            json!({ "gpu": now.gpu, "used_mib": mib(now), "used_mib_when_empty": mib(empty) })
+        });
+        Ok(Left {
+            leak: grown(&verdicts),
+            memory: json!({ "seconds": seconds, "gpus": gpus.collect::<Vec<_>>() }),
+        })
     }
 
     /// Sweeps the container that leaked and removes it: the next step that needs one starts another.

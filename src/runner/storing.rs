@@ -7,8 +7,8 @@ use super::attempt::Measured;
 use super::gpu_energy::Observed;
 use super::models::recorded;
 use super::session::Runner;
-use super::window_notes::{flops, headline, too_short};
-use crate::campaign::BaselinePolicy;
+use super::window_notes::{flops, headline, load_seconds, too_short};
+use crate::campaign::{BaselinePolicy, Profiler};
 use crate::clock::timestamp;
 use crate::containers::ContainerEngine;
 use crate::energy::split::PhaseEnergy;
@@ -94,6 +94,10 @@ impl<E: ContainerEngine> Runner<E> {
         if measured.record.backend_version != experiment.backend_version {
             flags.push(codes::BACKEND_VERSION_DIFFERS.to_owned());
         }
+        let profiled = campaign.execution.profile != Profiler::Off;
+        if profiled {
+            flags.push(codes::PROFILED.to_owned());
+        }
         flags.extend(ruling.flags);
         if measured.leak.leak.is_some() {
             flags.push(codes::GPU_MEMORY_LEAKED.to_owned());
@@ -171,11 +175,13 @@ impl<E: ContainerEngine> Runner<E> {
             load_marks: loaded
                 .map(|loaded| loaded.report.marks.clone())
                 .unwrap_or_default(),
+            load_seconds: loaded.and_then(|loaded| load_seconds(&loaded.report.marks)),
             load: loaded.map_or(plan.runs[run].load, |loaded| loaded.load),
             runs_before_on_load: loaded.map_or(0, |loaded| loaded.runs),
             gap,
             warmup,
             flops,
+            profile: record.profile.filter(|_| profiled),
             figures,
             slo,
             simulated: seen.simulated,

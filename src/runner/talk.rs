@@ -9,7 +9,7 @@ use super::engines::{seconds, unexpected};
 use super::power::{self, EDGE_LIMIT};
 use super::session::Runner;
 use super::worker_codes::is_sound_after;
-use crate::campaign::Experiment;
+use crate::campaign::{Experiment, Profiler};
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause, Notice};
 use crate::telemetry::SamplerView;
@@ -53,7 +53,7 @@ impl<E: ContainerEngine> Runner<E> {
         let request = Request::Measure(Measure {
             work,
             measure: workload.measure,
-            profile: false,
+            profile: self.opened.planned.campaign.execution.profile != Profiler::Off,
         });
         let (outcome, go_ns) = self
             .converse(experiment, name, request, limit, Go::At(view))

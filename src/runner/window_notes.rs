@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use lem_protocol::{Arrival, Loaded, Record};
+use lem_protocol::{Arrival, Loaded, Mark, MarkName, Record};
 
 use crate::campaign::Campaign;
 use crate::energy::{
-    AttentionShape, FlopsEstimate, OpenLoopFigures, WindowFigures, WindowKind, flops_estimate,
+    AttentionShape, FlopsEstimate, OpenLoopFigures, WindowFigures, WindowKind, codes,
+    flops_estimate,
 };
 use crate::execution::Figures;
 use crate::manifest::RunResult;
@@ -50,11 +51,20 @@ pub(super) fn flops(
     flops_estimate(record, figures, active, attention)
 }
 
+/// How long the engine took to load, by the worker's own marks.
+pub(super) fn load_seconds(marks: &[Mark]) -> Option<f64> {
+    let at = |name| Some(marks.iter().find(|mark| mark.name == name)?.monotonic_ns);
+    let took = at(MarkName::LoadEnd)?.checked_sub(at(MarkName::LoadStart)?)?;
+    Some(took as f64 / 1e9)
+}
+
 /// The figures that tables, journal and manifest carry; the unit is in the name.
 pub(super) fn headline(result: &RunResult) -> Figures {
     let figures = &result.figures;
-    let energy = result.energy.window.as_ref();
-    let by = result.energy.figures.as_ref();
+    // What a profiler disturbed is not ranked by energy.
+    let undisturbed = !result.flags.iter().any(|flag| flag == codes::PROFILED);
+    let energy = result.energy.window.as_ref().filter(|_| undisturbed);
+    let by = result.energy.figures.as_ref().filter(|_| undisturbed);
     let latency = |value: Option<f64>| value.filter(|value| value.is_finite());
     let open = |of: fn(OpenLoopFigures) -> Option<f64>| figures.open_loop.and_then(of);
     let all = [
@@ -83,6 +93,13 @@ pub(super) fn headline(result: &RunResult) -> Figures {
             by.and_then(|by| by.joules_per_output_token_above_resident),
         ),
         ("resident_watts", result.baseline.resident_watts),
+        // Of the run that its engine was loaded for; the others on that load waited for none.
+        (
+            "load_seconds",
+            result
+                .load_seconds
+                .filter(|_| result.runs_before_on_load == 0),
+        ),
         ("ttft_ms_p50", latency(figures.ttft.map(|ttft| ttft.p50_ms))),
         ("ttft_ms_p99", latency(figures.ttft.map(|ttft| ttft.p99_ms))),
         ("itl_ms_p50", latency(figures.itl.map(|itl| itl.p50_ms))),

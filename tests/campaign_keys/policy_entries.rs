@@ -189,6 +189,17 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         "baseline: required",
         Experiments,
     );
+    let torch = |profile: &str| {
+        format!(
+            "execution: {{{profile}}}\nmodel: {{local: {{path: m}}}}\ngrid: {{backends: [pytorch]}}"
+        )
+    };
+    entry(
+        "execution.profile",
+        &torch(""),
+        &torch("profile: torch"),
+        Experiments,
+    );
     // Quality is judged of real weights only.
     let real = |quality: &str| {
         format!(

@@ -11,7 +11,7 @@ const CAMPAIGN: &str = "campaign_name: arrivals
 model: {random: {seed: 7}}
 workload:
   synthetic: {input_tokens: 8, output_tokens: 32, seed: 1, prompts: 4}
-  arrival: {open_loop: {process: constant, drain_seconds: 0}}
+  arrival: {open_loop: {process: constant, drain_seconds: 1}}
   measure: {min_seconds: 2, min_requests: 2}
 grid:
   backends: [reference]

@@ -92,11 +92,11 @@ impl Default for Campaign {
 }
 
 impl Campaign {
-    fn file(&self) -> String {
+    pub fn file(&self) -> String {
         format!("campaigns/{}.yaml", self.name)
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let Self {
             name,
             batches,

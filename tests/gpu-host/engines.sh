@@ -14,12 +14,12 @@ make_project() {
   mkdir -p "$project"/{compose,catalogues,campaigns,image/python,fetch}
   chmod 755 "$project"
   cp "$repo"/tests/gpu-host/engines/*.yaml "$project/compose/"
-  cp "$repo"/catalogues/{pins,pytorch-*,vllm-*}.json "$project/catalogues/"
+  cp "$repo"/catalogues/*.json "$project/catalogues/"
   cp -r "$repo"/campaigns/. "$project/campaigns/"
   cp -r "$repo"/images/worker/src/lem_* "$project/image/python/"
-  cp "$bin/lem-agent" "$project/image/" && cp "$bin/lem-fetch" "$project/fetch/" && cp "$bin/lemctl" "$project/lemctl"
-  printf '#!/bin/sh\nexec python3 -m lem_worker\n' >"$project/image/worker"
-  chmod -R go+rX "$project" && chmod 755 "$project"/image/{worker,lem-agent} "$project/fetch/lem-fetch" "$project/lemctl"
+  cp "$bin/lem-agent" "$project/image/" && cp "$bin"/lem-{agent,fetch} "$project/fetch/" && cp "$bin/lemctl" "$project/lemctl"
+  cp "$repo/images/worker/worker.sh" "$project/image/worker"
+  chmod -R go+rX "$project" && chmod 755 "$project"/image/{worker,lem-agent} "$project"/fetch/lem-* "$project/lemctl"
   local backend
   for backend in pytorch:5.17.0 vllm:0.26.0; do
     docker build -q -t "lemctl/$backend" -f - "$project/image" <<'D'

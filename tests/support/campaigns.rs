@@ -15,7 +15,10 @@ pub const WIDGET: &str = include_str!("widget-1.0.0.json");
 
 pub fn catalogues() -> Catalogues {
     let newer = GADGET.replace(r#""version": "9.9.0""#, r#""version": "9.9.1""#);
+    // The one engine that has a profiler.
+    let pytorch = WIDGET.replace("\"widget\"", "\"pytorch\"");
     let texts = [
+        ("pytorch-1.0.0.json", pytorch.as_str()),
         ("reference-0.1.0.json", REFERENCE),
         ("gadget-9.9.0.json", GADGET),
         ("gadget-9.9.1.json", &newer),

@@ -79,6 +79,7 @@ impl Loader<'_> {
             self.model_fits(model, plan.as_ref(), &grid);
         }
         self.gpus_fit(&gpus, &grid);
+        self.profiler_fits(&sections, &grid);
         self.bounds(&grid);
         if let (Some(plan), Some(model)) = (&plan, &model) {
             self.workload_fits(plan, model, &grid);

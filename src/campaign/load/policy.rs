@@ -3,7 +3,10 @@
 use serde_json::Value as Json;
 
 use super::{Loader, section};
-use crate::campaign::policy::{BaselinePolicy, Cycles, ExecutionPolicy, GapUntil, WarmupPolicy};
+use crate::campaign::grid::Grid;
+use crate::campaign::policy::{
+    BaselinePolicy, Cycles, ExecutionPolicy, GapUntil, Profiler, WarmupPolicy,
+};
 use crate::energy::STRICT_TEMPERATURE_SECONDS;
 
 impl Loader<'_> {
@@ -38,6 +41,23 @@ impl Loader<'_> {
                     "write `baseline: optional`, or remove the key",
                 );
             }
+        }
+    }
+
+    /// A profiler belongs to one engine.
+    pub(super) fn profiler_fits(&mut self, sections: &Json, grid: &Grid) {
+        let execution: ExecutionPolicy = section(sections, "execution").unwrap_or_default();
+        if execution.profile != Profiler::Torch {
+            return;
+        }
+        for backend in grid.catalogues().keys().filter(|name| **name != "pytorch") {
+            self.say(
+                &["execution", "profile"],
+                format!(
+                    "`{backend}` has no profiler that counts phases: torch's runs in `pytorch` only"
+                ),
+                Some("leave the backend out, or remove `profile`"),
+            );
         }
     }
 

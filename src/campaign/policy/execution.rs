@@ -28,6 +28,8 @@ pub struct ExecutionPolicy {
     pub gap: GapPolicy,
     /// Give every run a freshly started worker, even where a loaded engine could be kept.
     pub force_cold_start: bool,
+    /// Measure under the engine's own profiler: phases and operations are counted, times and energy are disturbed.
+    pub profile: Profiler,
     /// How long each step may take.
     pub timeouts: Timeouts,
     /// When a campaign stops by itself.
@@ -45,10 +47,22 @@ impl Default for ExecutionPolicy {
             cycle_gap_seconds: 30.0,
             gap: GapPolicy::default(),
             force_cold_start: false,
+            profile: Profiler::default(),
             timeouts: Timeouts::default(),
             breaker: Breaker::default(),
         }
     }
+}
+
+/// A profiler under which windows are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Profiler {
+    /// None.
+    #[default]
+    Off,
+    /// torch's, in the backend `pytorch`.
+    Torch,
 }
 
 /// Order of the runs.

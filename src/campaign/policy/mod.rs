@@ -11,7 +11,7 @@ mod warmup;
 
 pub use cycles::{AutoCycles, Cycles, FIRST_AUTO_CYCLES};
 pub use energy::{BaselinePolicy, EnergyPolicy, ReadingSeconds};
-pub use execution::{Breaker, ExecutionPolicy, Structure, Timeouts};
+pub use execution::{Breaker, ExecutionPolicy, Profiler, Structure, Timeouts};
 pub use gap::{GapPolicy, GapUntil};
 pub use leaks::LeakPolicy;
 pub use quality::{QualityPolicy, ReferenceSpec};

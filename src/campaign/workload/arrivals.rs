@@ -25,17 +25,18 @@ impl Process {
     pub fn schedule(self, rate: f64, min_seconds: f64, min_requests: u32) -> Vec<u64> {
         let mut rng = stream(self.seed, ARRIVALS);
         let gamma = Gamma::new(self.burstiness, 1.0 / self.burstiness).ok();
-        let mut at = 0.0;
+        // In mean gaps, so that equal gaps add up exactly.
+        let (mut gaps, mut at) = (0.0, 0.0);
         let mut arrivals = Vec::new();
         while (arrivals.len() < min_requests as usize || at < min_seconds)
             && (arrivals.len() as f64) < MAX_ARRIVALS
         {
-            let gap = match (self.process, &gamma) {
+            gaps += match (self.process, &gamma) {
                 (ProcessSpec::Constant, _) => 1.0,
                 (ProcessSpec::Gamma, Some(gamma)) => gamma.sample(&mut rng),
                 _ => exponential(&mut rng),
             };
-            at += gap / rate;
+            at = gaps / rate;
             // `as` saturates; a schedule of centuries is refused at load.
             arrivals.push((at * 1e9).round() as u64);
         }

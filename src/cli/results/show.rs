@@ -67,6 +67,7 @@ pub(super) fn run(arguments: &Show, root: &Root) -> Outcome {
         experiment_hash: experiments[place].hash,
         config: experiments[place].canonical(),
         quality: quality(&planned.campaign, &state, &experiments[place].hash),
+        scores: state.scores(&experiments[place].hash).to_vec(),
         cycles: cycles.swap_remove(place),
         runs: of
             .map(|run| gather::line(&folders, &planned.campaign, &state, run, live))

@@ -47,6 +47,8 @@ codes! {
     POWER_CAPPED = "power_capped";
     /// Flag: in an open loop the queue grew: requests came faster than they were served.
     SATURATED = "saturated";
+    /// Flag: the window ran under a profiler, which disturbs times and energy.
+    PROFILED = "profiled";
     /// Flag: readings come from the simulator.
     SIMULATED = "simulated";
     /// Flag: the window did not keep the campaign's `slo`.

@@ -62,6 +62,7 @@ impl State {
         next.refused_keys = self.refused_keys;
         next.overrides = self.overrides;
         next.quality = self.quality;
+        next.scores = self.scores;
         next.fingerprint = self.fingerprint;
         next.session = self.session;
         next.in_session = self.in_session;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::{Assessed, Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
 use crate::plan::{Plan, Step};
+use crate::quality::Scores;
 use crate::units::Digest;
 
 pub use migrate::Retired;
@@ -157,6 +158,8 @@ pub struct State {
     overrides: Vec<String>,
     /// Quality by experiment hash.
     quality: HashMap<Digest, Assessed>,
+    /// Attached scores by experiment hash.
+    scores: HashMap<Digest, Vec<Scores>>,
     pub(in crate::execution) backends: HashMap<String, BackendState>,
     pub(in crate::execution) loaded: Option<usize>,
     pub(in crate::execution) resident_baseline: bool,
@@ -201,6 +204,7 @@ impl State {
             retired: BTreeMap::new(),
             overrides: Vec::new(),
             quality: HashMap::new(),
+            scores: HashMap::new(),
             backends: HashMap::new(),
             loaded: None,
             resident_baseline: false,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Made, Retired, RunStatus, State, Tally};
 use crate::execution::{Assessed, Attempt, Cause, Fingerprint};
 use crate::plan::Plan;
+use crate::quality::Scores;
 use crate::units::Digest;
 
 impl State {
@@ -60,6 +61,12 @@ impl State {
     #[must_use]
     pub fn quality(&self, experiment: &Digest) -> Option<&Assessed> {
         self.quality.get(experiment)
+    }
+
+    /// Scores that were attached to an experiment, in that order.
+    #[must_use]
+    pub fn scores(&self, experiment: &Digest) -> &[Scores] {
+        self.scores.get(experiment).map_or(&[], Vec::as_slice)
     }
 
     /// How many runs stand where.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Ended, Made, RunStatus, State};
 use crate::execution::{Blame, Event, Figures, Verdict};
 use crate::plan::Step;
+use crate::units::Digest;
 
 /// An event that cannot follow from the state: a damaged journal or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,13 +140,29 @@ impl State {
                 assessed,
             } => {
                 self.in_session("quality_assessed")?;
-                let mut planned = self.plan.experiments.iter();
                 self.require(
-                    planned.any(|planned| planned.hash == *experiment),
+                    self.plans(experiment),
                     "quality_assessed",
                     "the plan has no such experiment",
                 )?;
                 self.quality.insert(*experiment, assessed.clone());
+            }
+            Event::ScoresAttached { experiment, scores } => {
+                self.require(
+                    self.running.is_none(),
+                    "scores_attached",
+                    "an attempt is running",
+                )?;
+                self.require(
+                    self.plans(experiment),
+                    "scores_attached",
+                    "the plan has no such experiment",
+                )?;
+                self.scores
+                    .entry(*experiment)
+                    .or_default()
+                    .push(scores.clone());
+                self.unseal();
             }
             Event::RunSkipped { run, cause } => {
                 self.in_session("run_skipped")?;
@@ -238,6 +255,11 @@ impl State {
 
     pub(super) fn in_session(&self, event: &'static str) -> Result<(), IllegalEvent> {
         self.require(self.in_session, event, "no session is open")
+    }
+
+    fn plans(&self, experiment: &Digest) -> bool {
+        let mut planned = self.plan.experiments.iter();
+        planned.any(|planned| planned.hash == *experiment)
     }
 
     fn run(&self, event: &'static str, id: &str) -> Result<usize, IllegalEvent> {

@@ -6,6 +6,11 @@ use crate::containers::EngineInfo;
 /// Where the NVIDIA driver says its version.
 const DRIVER: &str = "/proc/driver/nvidia/version";
 
+/// Whether a driver is there: without one, no container that reserves a GPU can start, and that is no fault.
+pub(super) fn driver_is_there() -> bool {
+    std::path::Path::new(DRIVER).exists()
+}
+
 /// Driver, then runtime or CDI.
 pub(super) fn lines(info: Option<&EngineInfo>) -> Vec<CheckLine> {
     let driver = std::fs::read_to_string(DRIVER).ok();
@@ -32,7 +37,8 @@ fn judge(driver: Option<&str>, info: Option<&EngineInfo>) -> Vec<CheckLine> {
         CheckLine::warn(
             name,
             "the Engine has neither the NVIDIA runtime nor CDI devices: GPU backends cannot start",
-            "install nvidia-container-toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
+            "install nvidia-container-toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker \
+             (or list device nodes: LEM_COMPOSE_VARIANT=device-nodes in .env, docs/containers.md)",
         )
     });
     lines

@@ -143,8 +143,23 @@ async fn backends<E: ContainerEngine>(
         }
     }
     lines.extend(images);
+    let driver = gpu::driver_is_there();
+    let can_start = |file: &ComposeFile| file.worker.gpus.is_none() || driver;
+    let another_can = present.iter().any(|(_, file)| can_start(file));
     for (backend, file) in present {
-        lines.push(probe::line(engine, facts, backend, file).await);
+        if can_start(file) {
+            lines.push(probe::line(engine, facts, backend, file).await);
+            continue;
+        }
+        let mut line = CheckLine::warn(
+            format!("probe {backend}"),
+            "not started: it reserves a GPU, and this machine has no NVIDIA driver",
+            "nothing to do for the other backends; else install the NVIDIA driver",
+        );
+        if !another_can {
+            line.status = Status::Fail;
+        }
+        lines.push(line);
     }
 }
 

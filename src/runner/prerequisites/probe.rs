@@ -58,7 +58,7 @@ pub(super) async fn line<E: ContainerEngine>(
 }
 
 /// What went wrong, and what mends it.
-type Trouble = (String, String);
+pub(in crate::runner) type Trouble = (String, String);
 
 fn trouble(error: &(impl miette::Diagnostic + ?Sized)) -> Trouble {
     (
@@ -115,7 +115,11 @@ async fn started<E: ContainerEngine>(
 }
 
 /// The agent may have refused to start: its exit code tells, its log says why and how to mend it.
-async fn why<E: ContainerEngine>(engine: &E, id: &ContainerId, error: EngineError) -> Trouble {
+pub(in crate::runner) async fn why<E: ContainerEngine>(
+    engine: &E,
+    id: &ContainerId,
+    error: EngineError,
+) -> Trouble {
     let Ok(Some(state)) = engine.inspect(id).await else {
         return trouble(&error);
     };

@@ -53,10 +53,7 @@ def render(catalogue: dict[str, Any]) -> str:
     """One line for each parameter: a change of one is a change of one line."""
     head = {key: value for key, value in catalogue.items() if key != "parameters"}
     text = json.dumps(head, indent=2, ensure_ascii=False)
-    lines = [
-        "    " + json.dumps(entry, ensure_ascii=False, sort_keys=False)
-        for entry in catalogue["parameters"]
-    ]
+    lines = ["    " + json.dumps(entry, ensure_ascii=False, sort_keys=False) for entry in catalogue["parameters"]]
     return text[:-2] + ',\n  "parameters": [\n' + ",\n".join(lines) + "\n  ]\n}\n"
 
 

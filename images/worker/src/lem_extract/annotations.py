@@ -72,6 +72,10 @@ class Admits:
         """The only values, if no part of the annotation is open to others."""
         return [] if self.open - {"null"} else self.choices
 
+    def known_choices(self) -> list[Any]:
+        """The values that the annotation names, where it is open to others as well."""
+        return (self.names or self.choices) if self.open - {"null"} else []
+
 
 class Annotations:
     """Reads annotations."""
@@ -112,9 +116,7 @@ class Annotations:
             case _:
                 admits.kind("any")
 
-    def _subscript(
-        self, module: Module, outer: str, inner: ast.expr, admits: Admits, depth: int
-    ) -> None:
+    def _subscript(self, module: Module, outer: str, inner: ast.expr, admits: Admits, depth: int) -> None:
         items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
         last = outer.split(".")[-1]
         if last == "Literal":
@@ -138,9 +140,7 @@ class Annotations:
         else:
             admits.kind("any")
 
-    def _literal(
-        self, module: Module, items: list[ast.expr], admits: Admits, depth: int
-    ) -> None:
+    def _literal(self, module: Module, items: list[ast.expr], admits: Admits, depth: int) -> None:
         for item in items:
             if isinstance(item, ast.Name):
                 # An alias: `Literal["auto", Others]` has the choices of `Others` too.

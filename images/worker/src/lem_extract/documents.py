@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 MAX_CHARACTERS = 200
 
-_ENTRY = re.compile(r"^(\s+)\*{0,2}(\w+)\s*\((.*)\)\s*:\s*(.*)$")
+_ENTRY = re.compile(r"^(\s*)\*{0,2}(\w+)\s*\((.*)\)\s*:\s*(.*)$")
 _SECTION = re.compile(r"^\s*>?\s*(Args|Parameters|Arguments|Attributes|Parameters for .*)\s*:?\s*$")
 _WORDS = {
     "int": "integer",
@@ -58,13 +58,13 @@ def entries(text: str | None) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     lines = inspect.cleandoc(text or "").splitlines()
     inside = False
-    depth = 0
+    depth: int | None = None
     for number, line in enumerate(lines):
         if _SECTION.match(line):
-            inside, depth = True, 0
+            inside, depth = True, None
             continue
         entry = _ENTRY.match(line) if inside else None
-        if entry is None or (depth and len(entry[1]) != depth):
+        if entry is None or (depth is not None and len(entry[1]) != depth):
             continue
         depth = len(entry[1])
         told = [entry[4]]
@@ -74,9 +74,7 @@ def entries(text: str | None) -> dict[str, Entry]:
                 break
             told.append(following.strip())
         type_text = re.sub(r",?\s*\*?optional\*?.*$", "", entry[3]).strip().rstrip(",")
-        found.setdefault(
-            entry[2], Entry(first_sentence("\n".join(told)), type_text, _kinds(type_text))
-        )
+        found.setdefault(entry[2], Entry(first_sentence("\n".join(told)), type_text, _kinds(type_text)))
     return found
 
 

@@ -47,8 +47,7 @@ def _fields(classes: Classes, target: Target) -> list[Field]:
     found = classes.names.find(module, target.owner) if module else None
     if found is None or not isinstance(found.node, ast.ClassDef):
         raise SourceError(
-            f"{target.module} has no class {target.owner}: the package is not what "
-            "this extractor was written for"
+            f"{target.module} has no class {target.owner}: the package is not what this extractor was written for"
         )
     if target.method is None:
         fields = list(classes.fields(found).values())
@@ -93,6 +92,8 @@ def _entry(name: str, target: Target, field: Field) -> dict[str, Any]:
         entry["choices"] = choices
     if field.admits.names and not field.admits.open - {"null"}:
         entry["choice_names"] = field.admits.names
+    if known := field.admits.known_choices():
+        entry["known"] = known
     if field.admits.bounds:
         entry["bounds"] = field.admits.bounds
     if field.tags:

@@ -112,9 +112,7 @@ class Classes:
         match given.get("description"):
             case ast.expr() as described if not one.doc:
                 try:
-                    one.doc = documents.first_sentence(
-                        str(self.evaluator.value(one.module, described))
-                    )
+                    one.doc = documents.first_sentence(str(self.evaluator.value(one.module, described)))
                 except Unknown:
                     one.doc = ""
         default, factory = given.get("default"), given.get("default_factory")
@@ -183,6 +181,9 @@ class Classes:
         if one is not None:
             if one.default is MISSING:
                 raise Unknown
+            if one.member:
+                enumeration_name, _, member_name = one.member.rpartition(".")
+                return Member(enumeration_name, member_name, one.default)
             return one.default
         for statement in owner.node.body:
             match statement:

@@ -11,7 +11,7 @@ from typing import Any
 from . import documents
 from .annotations import Admits
 from .evaluate import Unknown
-from .fields import MISSING, Classes, Field
+from .fields import Classes, Field
 from .names import Found
 
 
@@ -72,34 +72,9 @@ def parameters(
     return result
 
 
-def ignored(function: ast.FunctionDef) -> list[str]:
-    """Names that are taken out of `**kwargs` in a loop and thrown away."""
-    found: list[str] = []
-    rest = function.args.kwarg.arg if function.args.kwarg else None
-    for node in _in_order(function):
-        match node:
-            case ast.For(target=ast.Name(id=variable), iter=ast.List(elts=items), body=[inner]):
-                pass
-            case _:
-                continue
-        match inner:
-            case ast.Assign(
-                value=ast.Call(
-                    func=ast.Attribute(value=ast.Name(id=owner), attr="pop"),
-                    args=[ast.Name(id=used), *_],
-                )
-            ) if owner == rest and used == variable:
-                found += [
-                    item.value
-                    for item in items
-                    if isinstance(item, ast.Constant) and isinstance(item.value, str)
-                ]
-    return found
-
-
 def _in_order(function: ast.FunctionDef) -> list[ast.AST]:
     nodes: list[Any] = [node for node in ast.walk(function) if hasattr(node, "lineno")]
     return sorted(nodes, key=lambda node: (node.lineno, node.col_offset))
 
 
-__all__ = ["MISSING", "ignored", "method", "parameters"]
+__all__ = ["method", "parameters"]

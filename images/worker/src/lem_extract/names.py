@@ -66,9 +66,7 @@ class Names:
                     found = Found(module, statement)
                 case ast.Assign(targets=[ast.Name(id=own)], value=value) if own == name:
                     found = Found(module, value)
-                case ast.AnnAssign(target=ast.Name(id=own), value=ast.expr() as value) if (
-                    own == name
-                ):
+                case ast.AnnAssign(target=ast.Name(id=own), value=ast.expr() as value) if own == name:
                     found = Found(module, value)
                 case ast.ImportFrom() if imported := _imported(statement, name):
                     found = self._from(module, statement, imported, hops) or found
@@ -77,9 +75,7 @@ class Names:
                         found = Found(module, getattr(statement, "value"))  # noqa: B009
         return found
 
-    def _from(
-        self, module: Module, statement: ast.ImportFrom, name: str, hops: int
-    ) -> Found | None:
+    def _from(self, module: Module, statement: ast.ImportFrom, name: str, hops: int) -> Found | None:
         target = statement.module or ""
         if statement.level:
             package = module.name.split(".")

@@ -43,9 +43,7 @@ BACKENDS: dict[str, Backend] = {
             Target("vllm.engine.arg_utils", "AsyncEngineArgs", ENGINE, inherited=False),
             Target("vllm.sampling_params", "SamplingParams", REQUEST),
             Target("vllm.config.compilation", "CompilationConfig", ENGINE, "compilation_config."),
-            Target(
-                "vllm.config.compilation", "PassConfig", ENGINE, "compilation_config.pass_config."
-            ),
+            Target("vllm.config.compilation", "PassConfig", ENGINE, "compilation_config.pass_config."),
             Target("vllm.config.attention", "AttentionConfig", ENGINE, "attention_config."),
             Target("vllm.config.kernel", "KernelConfig", ENGINE, "kernel_config."),
             Target("vllm.config.speculative", "SpeculativeConfig", ENGINE, "speculative_config."),
@@ -55,9 +53,7 @@ BACKENDS: dict[str, Backend] = {
         "transformers",
         "transformers",
         [
-            Target(
-                "transformers.modeling_utils", "PreTrainedModel", ENGINE, method="from_pretrained"
-            ),
+            Target("transformers.modeling_utils", "PreTrainedModel", ENGINE, method="from_pretrained"),
             Target(
                 "transformers.generation.configuration_utils",
                 "GenerationConfig",
