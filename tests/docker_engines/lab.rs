@@ -140,7 +140,7 @@ pub struct Campaign {
     pub model: &'static str,
     pub arrival: &'static str,
     pub shared: &'static str,
-    pub cycles: u32,
+    pub execution: &'static str,
 }
 
 impl Default for Campaign {
@@ -150,7 +150,7 @@ impl Default for Campaign {
             model: "dummy: {config: models/tiny.json}",
             arrival: "batch",
             shared: "batch_size: [2]",
-            cycles: 1,
+            execution: "cycles: 1",
         }
     }
 }
@@ -162,7 +162,7 @@ impl Campaign {
             model,
             arrival,
             shared,
-            cycles,
+            execution,
         } = self;
         format!(
             "campaign_name: {name}
@@ -174,7 +174,7 @@ workload:
 grid:
   backends: [pytorch]
   shared: {{{shared}}}
-execution: {{cycles: {cycles}, config_gap_seconds: 0, cycle_gap_seconds: 0}}
+execution: {{{execution}, config_gap_seconds: 0, cycle_gap_seconds: 0}}
 warmup: {{max_seconds: 1, min_iterations: 2, throughput_cv: 1}}
 baseline: off
 "

@@ -21,7 +21,7 @@ fn docker_a_campaign_on_a_real_engine_loads_once_for_one_engine_key() {
     let campaign = Campaign {
         name: "batches",
         shared: "batch_size: [1, 4], cache_implementation: [null, static]",
-        cycles: 2,
+        execution: "cycles: 2",
         ..Campaign::default()
     };
     let results = lab.up(0, &campaign);
@@ -108,4 +108,34 @@ fn docker_another_engine_key_is_another_load() {
         .collect();
     assert_eq!(dtypes, ["float32", "float32", "bfloat16", "bfloat16"]);
     files.assert_nothing_left();
+}
+
+#[test]
+fn docker_a_profile_counts_what_the_estimate_estimates() {
+    let Some(lab) = Lab::new() else { return };
+    let campaign = Campaign {
+        name: "profiled",
+        execution: "cycles: 1, profile: torch",
+        ..Campaign::default()
+    };
+    let results = lab.up(0, &campaign);
+    let (profile, estimate) = (&results[0]["profile"], &results[0]["flops"]["flops"]);
+    let counted = profile["flops"].as_f64().unwrap();
+    // The estimate has the embeddings of every token and the logits of every place: more than half again for a model
+    // this small, and next to nothing for a large one.
+    let ratio = estimate.as_f64().unwrap() / counted;
+    assert!(
+        (1.0..2.0).contains(&ratio),
+        "{ratio}: {profile}, {estimate}"
+    );
+    let nanoseconds = |key: &str| profile[key].as_u64().unwrap();
+    let phases = nanoseconds("prefill_ns") + nanoseconds("decode_ns");
+    assert!(nanoseconds("prefill_ns") > 0 && nanoseconds("decode_ns") > 0);
+    assert!(
+        (1..=phases).contains(&nanoseconds("device_busy_ns")),
+        "{profile}"
+    );
+    let seconds = results[0]["figures"]["seconds"].as_f64().unwrap();
+    assert!(phases as f64 / 1e9 <= seconds, "{profile}: {seconds} s");
+    Files::of(&lab.project, "profiled").assert_nothing_left();
 }
