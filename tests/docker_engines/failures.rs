@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::campaign_files::{Files, text};
-use crate::lab::{Campaign, Lab};
+use crate::campaign_files::{Files, processes_of, text};
+use crate::lab::{Campaign, Lab, loads};
+use crate::session::Session;
 
 /// The only step that failed, and its cause.
 fn failed(files: &Files<'_>) -> (String, Value) {
@@ -33,7 +34,7 @@ fn docker_what_the_image_lacks_fails_its_own_experiment_only() {
         "{cause:#}"
     );
     assert!(
-        text(&cause["message"]).contains("attn_implementation"),
+        text(&cause["message"]).contains("FlashAttention2"),
         "{cause:#}"
     );
     lab.project.expect(0, &["manifest", "verify", "lacking"]);
@@ -61,9 +62,9 @@ fn refused(name: &'static str, model: &'static str, config: &str) -> Option<Valu
 
 #[test]
 fn docker_a_model_beyond_memory_is_out_of_memory() {
-    // 262 TB of embeddings: no machine tries.
-    let config = r#"{"model_type": "llama", "hidden_size": 65536, "num_hidden_layers": 1, "num_attention_heads": 64,
-        "intermediate_size": 64, "vocab_size": 1000000000, "max_position_embeddings": 128, "dtype": "float32"}"#;
+    // A petabyte of embeddings: beyond every process's addresses, however generous the kernel is.
+    let config = r#"{"model_type": "llama", "hidden_size": 16777216, "num_hidden_layers": 1, "num_attention_heads": 64,
+        "intermediate_size": 64, "vocab_size": 16777216, "max_position_embeddings": 128, "dtype": "float32"}"#;
     let Some(cause) = refused("oom", "dummy: {config: models/odd.json}", config) else {
         return;
     };
@@ -92,4 +93,39 @@ fn docker_a_model_that_transformers_does_not_know_is_unavailable() {
         return;
     };
     assert_eq!(cause["code"], "model_unavailable", "{cause:#}");
+}
+
+#[test]
+fn docker_an_engine_that_dies_in_a_window_costs_that_run_only() {
+    let Some(lab) = Lab::new() else { return };
+    let campaign = Campaign {
+        name: "died",
+        shared: "batch_size: [1, 2]",
+        ..Campaign::default()
+    };
+    let file = lab.write(&campaign);
+    let mut session = Session::start(&lab.project, &["campaign", "up", &file]);
+    session.wait_phase("measure");
+    let files = Files::of(&lab.project, "died");
+    // Pids grow: the engine's process came last.
+    let pids = processes_of(&files.container().unwrap());
+    let engine = pids.iter().max().unwrap().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-s", "KILL", &engine])
+        .status();
+    assert!(killed.unwrap().success());
+    let said = session.end();
+    assert_eq!(said.code, Some(5), "{said:#?}");
+    let verdicts: Vec<_> = files
+        .events_of("attempt_ended")
+        .into_iter()
+        .map(|mut event| event["verdict"].take())
+        .collect();
+    assert_eq!(
+        verdicts[0]["failed"]["cause"]["code"], "worker_gone",
+        "{verdicts:?}"
+    );
+    assert_eq!(verdicts[1], "accepted");
+    assert_eq!(loads(&files).len(), 2, "the next run has a new engine");
+    files.assert_nothing_left();
 }

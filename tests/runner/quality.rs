@@ -227,15 +227,25 @@ async fn trouble_with_an_assessment_touches_no_verdict_and_is_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_while_quality_is_asked_ends_in_order_and_it_is_asked_in_the_next_session() {
-    let stage = Stage::new(&real(REFERENCE));
-    let stopper = stage.stop.0.clone();
-    let act = Act::Also(std::sync::Arc::new(move || stopper.stop("a test")));
-    stage.worker.at("assess", 1, act);
+    let mut stage = Stage::new(&real(REFERENCE));
     stage.worker.at("assess", 1, Act::Hang);
+    let (worker, stopper) = (stage.worker.clone(), stage.stop.0.clone());
+    tokio::spawn(async move {
+        while worker.count("assess") == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        stopper.stop("a test");
+    });
     let ended = stage.up().await.unwrap();
-    assert!(ended.stopped.is_some());
+    assert!(ended.stopped.is_some() && ended.manifest.is_none());
     assert_eq!(ended.tally.accepted, 1, "the run's verdict stands");
     stage.assert_nothing_left();
+    // The next accepted run of the experiment is that of the second cycle.
+    stage.stop = lemctl::runner::StopSignal::new();
+    stage.resume().await.unwrap();
+    stage.assert_complete();
+    assert_eq!(qualities(&stage), want("passed", "passed"));
+    assert_eq!(stage.worker.count("assess"), 3);
 }
 
 #[tokio::test(start_paused = true)]

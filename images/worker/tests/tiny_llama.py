@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from lem_worker.engines.pytorch import PytorchEngine
 from lem_worker.requests import DummyModel, LocalModel, Parameters
 
 Loader = Callable[..., PytorchEngine]
+
+# `LEM_TORCH_DEVICE=cuda` runs all of it on the first GPU, where there is one.
+ON_GPU = os.environ.get("LEM_TORCH_DEVICE") == "cuda"
+GPUS = ["the first"] if ON_GPU else []
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,

@@ -36,7 +36,7 @@ impl Default for QualityPolicy {
             prompts: None,
             reference: None,
             max_logprob_difference: 0.2,
-            min_greedy_agreement: 0.3,
+            min_greedy_agreement: 0.2,
         }
     }
 }

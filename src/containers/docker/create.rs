@@ -9,10 +9,10 @@ use bollard::models::{
 };
 
 use crate::compose::{GpuReservation, GpuSelection, MountSource, Service, ServiceMount};
-use crate::containers::ContainerSpec;
+use crate::containers::{ContainerSpec, EngineInfo};
 
-/// The whole body.
-pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+/// The whole body, for an Engine that gives out GPUs as `engine` says.
+pub(super) fn body(spec: &ContainerSpec, engine: &EngineInfo) -> ContainerCreateBody {
     let service = spec.service();
     let labels = service.labels.iter().chain(&spec.overlay().labels);
     ContainerCreateBody {
@@ -31,12 +31,12 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         stop_timeout: service
             .stop_grace_period
             .map(|grace| i64::try_from(grace.as_secs()).unwrap_or(i64::MAX)),
-        host_config: Some(host_config(spec)),
+        host_config: Some(host_config(spec, engine)),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host_config(spec: &ContainerSpec) -> HostConfig {
+fn host_config(spec: &ContainerSpec, engine: &EngineInfo) -> HostConfig {
     let service = spec.service();
     HostConfig {
         mounts: listed(mounts(spec)),
@@ -60,7 +60,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         pids_limit: service.pids_limit,
         memory: service.mem_limit.map(signed),
         devices: listed(devices(spec)),
-        device_requests: listed(device_request(service, &spec.overlay().gpus)),
+        device_requests: listed(device_request(service, &spec.overlay().gpus, engine)),
         init: service.init,
         ..HostConfig::default()
     }
@@ -113,12 +113,24 @@ fn service_mount(mount: &ServiceMount) -> Mount {
     }
 }
 
-/// The service's reservation, for exactly the overlay's GPUs where it names some.
-fn device_request(service: &Service, gpus: &[String]) -> Option<DeviceRequest> {
+/// The service's reservation, for exactly the overlay's GPUs where it names some. By the NVIDIA runtime where the
+/// Engine has it; by CDI where it has only that, and knows every GPU by its UUID.
+fn device_request(
+    service: &Service,
+    gpus: &[String],
+    engine: &EngineInfo,
+) -> Option<DeviceRequest> {
     let GpuReservation {
         devices,
         capabilities,
     } = service.gpus.as_ref()?;
+    if let Some(names) = cdi_names(gpus, engine) {
+        return Some(DeviceRequest {
+            driver: Some("cdi".to_owned()),
+            device_ids: Some(names),
+            ..DeviceRequest::default()
+        });
+    }
     let (count, device_ids) = match devices {
         _ if !gpus.is_empty() => (None, Some(gpus.to_vec())),
         GpuSelection::All => (Some(-1), None),
@@ -134,6 +146,18 @@ fn device_request(service: &Service, gpus: &[String]) -> Option<DeviceRequest> {
     })
 }
 
+/// The GPUs' CDI names, if that is the only way to them.
+fn cdi_names(gpus: &[String], engine: &EngineInfo) -> Option<Vec<String>> {
+    if gpus.is_empty() || engine.runtimes.iter().any(|runtime| runtime == "nvidia") {
+        return None;
+    }
+    let name = |gpu: &String| {
+        let name = format!("nvidia.com/gpu={gpu}");
+        engine.cdi_devices.contains(&name).then_some(name)
+    };
+    gpus.iter().map(name).collect()
+}
+
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -146,4 +170,71 @@ fn listed<T>(items: impl IntoIterator<Item = T>) -> Option<Vec<T>> {
 fn mapped(entries: impl IntoIterator<Item = (String, String)>) -> Option<HashMap<String, String>> {
     let entries: HashMap<_, _> = entries.into_iter().collect();
     (!entries.is_empty()).then_some(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(runtimes: &[&str], cdi: &[&str]) -> EngineInfo {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        EngineInfo {
+            version: String::new(),
+            api_version: String::new(),
+            operating_system: String::new(),
+            kernel: String::new(),
+            architecture: String::new(),
+            storage_driver: String::new(),
+            containerd_store: false,
+            cgroup_version: String::new(),
+            cgroup_driver: String::new(),
+            rootless: false,
+            live_restore: false,
+            runtimes: owned(runtimes),
+            cdi_spec_dirs: Vec::new(),
+            cdi_devices: owned(cdi),
+            data_root: String::new(),
+            cpus: 1,
+            memory_bytes: 1,
+        }
+    }
+
+    #[test]
+    fn cdi_is_asked_only_where_nothing_else_is_and_all_gpus_are_known() {
+        let service = Service {
+            gpus: Some(GpuReservation {
+                devices: GpuSelection::All,
+                capabilities: vec!["gpu".to_owned()],
+            }),
+            ..Service::default()
+        };
+        let gpus = ["GPU-a".to_owned(), "GPU-b".to_owned()];
+        let asked = |engine: &EngineInfo| {
+            let request = device_request(&service, &gpus, engine).unwrap();
+            (request.driver.unwrap(), request.device_ids.unwrap())
+        };
+        let by_uuid = ("nvidia".to_owned(), gpus.to_vec());
+        let both = [
+            "nvidia.com/gpu=GPU-a",
+            "nvidia.com/gpu=GPU-b",
+            "nvidia.com/gpu=all",
+        ];
+        let names: Vec<String> = both[..2].iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(asked(&engine(&["runc"], &both)), ("cdi".to_owned(), names));
+        assert_eq!(asked(&engine(&["nvidia", "runc"], &both)), by_uuid);
+        assert_eq!(
+            asked(&engine(&["runc"], &both[..1])),
+            by_uuid,
+            "one is unknown"
+        );
+        assert_eq!(
+            asked(&engine(&["runc"], &[])),
+            by_uuid,
+            "the Engine then says why not"
+        );
+        assert_eq!(
+            device_request(&Service::default(), &gpus, &engine(&[], &both)),
+            None
+        );
+    }
 }

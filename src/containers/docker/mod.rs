@@ -194,9 +194,8 @@ impl ContainerEngine for DockerEngine {
             name: Some(name),
             ..CreateContainerOptions::default()
         };
-        let call = self
-            .docker()
-            .create_container(Some(options), create::body(spec));
+        let body = create::body(spec, self.info().await?);
+        let call = self.docker().create_container(Some(options), body);
         Ok(ContainerId(Self::answer(&asked, call).await?.id))
     }
 

@@ -5,7 +5,9 @@ use lem_protocol::Record;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::energy::{Identities, Outcome, RuleOutcome, WindowFigures, window_figures};
+use crate::energy::{
+    Identities, Outcome, RuleOutcome, SloFigures, WindowFigures, slo_figures, window_figures,
+};
 use crate::execution::{Figures, ResultFile, State, Verdict};
 use crate::manifest::seal::MAX_FILE_BYTES;
 use crate::manifest::{BaselineNote, EnergyNote, identities};
@@ -134,6 +136,25 @@ impl Seen<'_> {
             ]
         };
         let pairs = rates(&again).into_iter().zip(rates(&figures));
+        if let Some(slo) = part::<SloFigures>(result, "/slo")? {
+            let again = slo_figures(&record, &again, slo.slo);
+            if (again.judged, again.met, again.kept) != (slo.judged, slo.met, slo.kept) {
+                return Err(format!(
+                    "{} of {} requests keep the service level in the file, {} of {} computed again from the record",
+                    slo.met, slo.judged, again.met, again.judged
+                ));
+            }
+        }
+        let kept_up = |figures: &WindowFigures| {
+            let open = figures.open_loop?;
+            Some((open.scheduled, open.unfinished, open.saturated))
+        };
+        if kept_up(&again) != kept_up(&figures) {
+            return Err(
+                "whether the queue grew is another in the file than computed again from the record"
+                    .to_owned(),
+            );
+        }
         let same = again.window == figures.window
             && counts(&again) == counts(&figures)
             && pairs.into_iter().all(|(again, found)| near(again, found));

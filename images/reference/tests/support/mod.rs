@@ -92,6 +92,11 @@ impl Talk {
 
     /// Writes a workload of prompts of (input, output) tokens; returns its digest.
     pub fn workload(&self, prompts: &[(u32, u32)]) -> String {
+        self.scheduled(prompts, &[])
+    }
+
+    /// The same, with times at which requests are due.
+    pub fn scheduled(&self, prompts: &[(u32, u32)], arrivals_ns: &[u64]) -> String {
         let prompts: Vec<_> = prompts
             .iter()
             .map(|(input, output)| {
@@ -101,7 +106,8 @@ impl Talk {
                 json!({"input_ids": ids, "output_tokens": output})
             })
             .collect();
-        let text = json!({"vocab_size": 97, "prompts": prompts}).to_string();
+        let text = json!({"vocab_size": 97, "prompts": prompts, "arrivals_ns": arrivals_ns});
+        let text = text.to_string();
         let digest: String = Sha256::digest(&text)
             .iter()
             .map(|byte| format!("{byte:02x}"))

@@ -74,7 +74,9 @@ class Admits:
 
     def known_choices(self) -> list[Any]:
         """The values that the annotation names, where it is open to others as well."""
-        return (self.names or self.choices) if self.open - {"null"} else []
+        if not self.open - {"null"}:
+            return []
+        return [*self.choices, *(name for name in self.names if name not in self.choices)]
 
 
 class Annotations:

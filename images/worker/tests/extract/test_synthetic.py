@@ -87,6 +87,39 @@ SOURCES = {
         class More(Args):
             own: bool = not True
         ''',
+    "eng/strict.py": """
+        from enum import Enum
+        from typing import Annotated, Literal, Optional, TypeAlias, Union
+        from pydantic import Field as PydanticField, NonNegativeInt
+        from strenum import StrEnum
+
+        def Field(default=..., *, status=None, **kwargs):
+            return PydanticField(default, **kwargs)
+
+        class Sampler(StrEnum, metaclass=Mirror):
+            auto = "auto"
+            fast = "FastSampler"
+
+        class LoadFormat(Enum):
+            AUTO = 0
+            DUMMY = 1
+
+        Kind: TypeAlias = Annotated[Union[Literal["a"], Literal["b"]], Field(discriminator="k")]
+
+        class BaseArgs(StrictBaseModel):
+            model_config = {"extra": "forbid"}
+            model: Union[str, Path] = Field(description="Where it is. More.")
+            load_format: Literal["auto"] = Field(default="auto")
+
+        class TorchArgs(BaseArgs):
+            sampler: Union[str, Sampler] = Field(default=Sampler.auto, status="beta")
+            load_format: Union[str, LoadFormat] = Field(default=LoadFormat.AUTO)
+            kind: Optional[Kind] = Field(
+                default=None, description="Which " "kind.", status="prototype")
+            requests: NonNegativeInt = Field(default=0)
+            ratio: float = Field(default=0, ge=0, le=1)
+            _hidden: Optional[int] = PrivateAttr(default=None)
+        """,
     "eng/sampling.py": "class Params:\n    seed: int | None = None\n    top_p: float = 1.0\n",
     "eng/model.py": '''
         class Model:
@@ -123,6 +156,7 @@ def entries_of(files: FolderFiles, monkeypatch: pytest.MonkeyPatch) -> dict[str,
         Target("eng.args", "Args", ENGINE),
         Target("eng.args", "More", ENGINE, inherited=False),
         Target("eng.config.cache", "CacheConfig", ENGINE, "cache_config."),
+        Target("eng.strict", "TorchArgs", ENGINE, "strict."),
         Target("eng.sampling", "Params", REQUEST),
     ]
     monkeypatch.setitem(BACKENDS, "eng", Backend("eng", "eng", targets))
@@ -172,6 +206,22 @@ def test_types_become_kinds_choices_and_bounds(entries_of: dict[str, dict[str, A
     assert entries_of["mode"]["default_member"] == "Mode.FULL"
     assert entries_of["cache_config.route"]["choice_names"] == ["FAST", "BOTH"]
     assert entries_of["inner"]["kinds"] == ["object"]
+
+
+def test_models_with_a_field_of_their_own_are_read_too(entries_of: dict[str, dict[str, Any]]) -> None:
+    def entry(name: str) -> dict[str, Any]:
+        return entries_of[f"strict.{name}"]
+
+    assert entry("model")["required"] is True
+    assert entry("model")["doc"] == "Where it is"
+    assert (entry("sampler")["default"], entry("sampler")["tags"]) == ("auto", ["beta"])
+    assert entry("sampler")["known"] == ["auto", "FastSampler", "fast"]
+    assert (entry("load_format")["default"], entry("load_format")["default_member"]) == (0, "LoadFormat.AUTO")
+    assert entry("kind")["choices"] == ["a", "b"]
+    assert entry("kind")["kinds"] == ["string", "null"]
+    assert entry("requests")["bounds"] == {"ge": 0}
+    assert entry("ratio")["bounds"] == {"ge": 0, "le": 1}
+    assert "strict._hidden" not in entries_of
 
 
 def test_what_is_no_parameter_is_left_out(entries_of: dict[str, dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from lem_worker.engines.pytorch import PytorchEngine
 from lem_worker.requests import Load
-from tiny_llama import LOCAL, Loader, write_model
+from tiny_llama import GPUS, LOCAL, Loader, write_model
 
 try:
     import torch  # noqa: F401
@@ -36,7 +36,7 @@ def loaded(folder: Path) -> Loader:
 
     def load(model: Any = LOCAL, **parameters: Any) -> PytorchEngine:
         engine = PytorchEngine(folder)
-        engine.load(Load(parameters=parameters, model=model, gpus=[]), lambda: None)
+        engine.load(Load(parameters=parameters, model=model, gpus=GPUS), lambda: None)
         return engine
 
     return load

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lem_worker.fault import Fault
-from tiny_llama import Loader, Watched, prompts, submissions
+from tiny_llama import ON_GPU, Loader, Watched, prompts, submissions
 
 GREEDY = {"do_sample": False}
 
@@ -17,7 +17,7 @@ GREEDY = {"do_sample": False}
 def generated(engine: Any, ids: list[int], count: int, **arguments: Any) -> list[int]:
     """What `generate` makes of one prompt."""
     model = engine._loaded().model
-    tensor = torch.tensor([ids])
+    tensor = torch.tensor([ids], device=model.device)
     made = model.generate(
         tensor,
         attention_mask=torch.ones_like(tensor),
@@ -106,7 +106,8 @@ def test_drawn_tokens_follow_the_seed_and_the_distribution(loaded: Loader) -> No
     again = Watched(engine).run(submissions(inputs, 1), {**parameters, "sampling_seed": 1})
     other = Watched(engine).run(submissions(inputs, 1), {**parameters, "sampling_seed": 2})
     assert first == again != other
-    logits = engine._loaded().model(torch.tensor([inputs[0]])).logits[0, -1] / 0.7
+    model = engine._loaded().model
+    logits = model(torch.tensor([inputs[0]], device=model.device)).logits[0, -1] / 0.7
     chances, tokens = torch.softmax(logits, dim=0).topk(3)
     chances = chances / chances.sum()
     drawn = [tokens_of[0] for tokens_of in first.values()]
@@ -151,6 +152,17 @@ def test_compiled_code_sees_the_same_shapes_at_every_step(
     assert all(step == seen[0] for step in seen)
     with pytest.raises(Fault, match="static"):
         engine.settings({**parameters, "cache_implementation": "dynamic"})
+
+
+@pytest.mark.skipif(not ON_GPU, reason="compiled for real on a GPU only: LEM_TORCH_DEVICE=cuda")
+@pytest.mark.parametrize("lengths", [(8, 8), (8, 5)], ids=["no mask", "mask"])
+def test_compiled_with_graphs_it_says_the_same(loaded: Loader, lengths: tuple[int, int]) -> None:
+    engine = loaded(compile="reduce-overhead")
+    without_end(engine)
+    inputs = prompts(*lengths, *lengths)
+    expected = {place: generated(engine, ids, 9, do_sample=False) for place, ids in enumerate(inputs)}
+    for _ in range(2):
+        assert Watched(engine).run(submissions(inputs, 9), {**GREEDY, "batch_size": 2}) == expected
 
 
 def test_bfloat16_runs_in_bfloat16(loaded: Loader) -> None:

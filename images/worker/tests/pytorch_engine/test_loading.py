@@ -162,6 +162,13 @@ def test_requests_that_cannot_be_are_refused(loaded: Loader, parameters: dict[st
     assert refused(lambda: engine.settings(parameters)).code is code
 
 
+def test_a_whole_number_is_taken_where_a_float_is_meant(loaded: Loader) -> None:
+    asked = {"do_sample": True, "temperature": 1, "repetition_penalty": 2, "top_p": 1}
+    effective = loaded().settings(asked).effective
+    assert effective == asked
+    assert type(effective["temperature"]) is int, "what was asked for is not told as something else"
+
+
 def test_what_is_not_said_is_the_librarys_default_and_is_told(loaded: Loader) -> None:
     engine = loaded()
     asked = {"do_sample": True, "top_k": None, "temperature": None, "cache_implementation": None, "batch_size": 4}

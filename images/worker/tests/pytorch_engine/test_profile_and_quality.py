@@ -61,7 +61,7 @@ def test_log_probabilities_are_those_of_one_forward_pass(loaded: Loader) -> None
     for place, (ids, output) in enumerate(zip(inputs, outputs, strict=True)):
         assert output.input_ids == ids
         assert output.output_ids == greedy[place]
-        whole = torch.tensor([ids + output.output_ids])
+        whole = torch.tensor([ids + output.output_ids], device=engine._loaded().device)
         with torch.no_grad():
             logits = engine._loaded().model(whole).logits[0, :-1].double()
         expected = torch.log_softmax(logits, dim=-1).gather(1, whole[0, 1:, None]).squeeze(1).tolist()

@@ -26,6 +26,10 @@ CARRIED_OUT = frozenset(
     | {"repetition_penalty", "no_repeat_ngram_size", "bad_words_ids", "sequence_bias", "suppress_tokens"}
     | {"begin_suppress_tokens", "remove_invalid_values", "use_cache", "cache_implementation", "prefill_chunk_size"}
 )
+# Fields of which transformers wants a float where a campaign's 1.0 comes as 1.
+FLOATS = frozenset({"temperature", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"}) | {
+    "repetition_penalty"
+}
 # Fields that only look at finished texts or say what `generate` returns: nothing to carry out, nothing to time.
 INERT_AT = {"num_beams": (None, 1), "num_return_sequences": (None, 1), "renormalize_logits": (None, False)}
 
@@ -43,7 +47,11 @@ class Generation:
     @classmethod
     def read(cls, decoder: Decoder, parameters: Parameters) -> Generation:
         """What `parameters` say, with what the model and the library put where they say nothing."""
-        given = {name: value for name, value in parameters.items() if value is not None}
+        given = {
+            name: float(value) if name in FLOATS and type(value) is int else value
+            for name, value in parameters.items()
+            if value is not None
+        }
         batch_size = _whole(given, "batch_size", 1, 1, MAX_BATCH)
         seed = _whole(given, "sampling_seed", 0, 0, 2**63 - 1)
         known = transformers.GenerationConfig()
@@ -56,6 +64,10 @@ class Generation:
         config = _filled(decoder.model, {name: value for name, value in given.items() if name in CARRIED_OUT})
         cache = _cache(decoder, config)
         effective = {name: getattr(config, name) for name in CARRIED_OUT & parameters.keys()}
+        # 1.0 is what was asked for as 1.
+        effective = {
+            name: parameters[name] if parameters[name] == value else value for name, value in effective.items()
+        }
         effective |= {name: value for name, value in parameters.items() if name in INERT_AT}
         effective |= {"batch_size": batch_size, "sampling_seed": seed, "cache_implementation": cache}
         if not config.use_cache:
