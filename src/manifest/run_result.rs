@@ -137,7 +137,7 @@ pub fn changes(
         .iter()
         .filter_map(|(name, asked)| {
             let held = effective.get(name).unwrap_or(&Value::Null);
-            let same = asked.is_null()
+            let same = left_open(asked)
                 || asked == held
                 || asked
                     .as_f64()
@@ -151,6 +151,11 @@ pub fn changes(
             })
         })
         .collect()
+}
+
+/// Whether a value leaves the choice to the engine: what it chose is then no change of what was asked.
+fn left_open(asked: &Value) -> bool {
+    asked.is_null() || asked == "auto"
 }
 
 /// The record's file.
@@ -262,10 +267,10 @@ mod tests {
             |value: Value| -> Parameters { serde_json::from_value(value).expect("an object") };
         let found = changes(
             &parameters(
-                json!({"threads": 2, "temperature": 1, "dtype": "bfloat16", "gone": 1, "unset": null}),
+                json!({"threads": 2, "temperature": 1, "dtype": "bfloat16", "gone": 1, "unset": null, "kernels": "auto"}),
             ),
             &parameters(
-                json!({"threads": 1, "temperature": 1.0, "dtype": "bfloat16", "unset": 8192}),
+                json!({"threads": 1, "temperature": 1.0, "dtype": "bfloat16", "unset": 8192, "kernels": "triton"}),
             ),
         );
         assert_eq!(found.keys().collect::<Vec<_>>(), ["gone", "threads"]);

@@ -1,5 +1,6 @@
 //! The steps that load and unload an engine: a worker's life.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::Duration;
 
@@ -269,7 +270,9 @@ fn check_hello(
             )),
         );
     }
-    if !gpus.is_empty() && hello.gpus != gpus {
+    // A worker lists them in the driver's order; which is first is said with the load.
+    let sorted = |uuids: &[String]| uuids.iter().cloned().collect::<BTreeSet<_>>();
+    if !gpus.is_empty() && sorted(&hello.gpus) != sorted(gpus) {
         let (seen, asked) = (said(&hello.gpus.join(", ")), gpus.join(", "));
         return wrong(format!(
             "the worker sees GPUs [{seen}], asked for [{asked}]"

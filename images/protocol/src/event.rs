@@ -101,7 +101,7 @@ pub struct Hello {
     pub backend_version: String,
     /// Versions of packages that matter, by name.
     pub packages: BTreeMap<String, String>,
-    /// UUIDs of the GPUs the worker sees, in order.
+    /// UUIDs of the GPUs the worker sees, in any order: `load` says in which one they are used.
     pub gpus: Vec<String>,
     /// Kind of device the model runs on: `cpu` or `cuda`.
     pub device: String,
