@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""An independent client for the workload of campaigns/known-answers.yaml: vLLM driven directly, energy by NVML's counter.
+
+    client.py MODEL WORKLOAD.json CONCURRENCY…
+
+It shares nothing with lemctl or its worker but the prompts (a workload file of the campaign, results/…/inputs or the control
+folder). Run it on the same host and in the same hour as the campaign: figures of different hosts differ by their CPUs.
+Steady state is from the first finished request after the ramp to the last moment at which all places were taken.
+"""
+
+import asyncio
+import ctypes
+import json
+import sys
+import time
+
+SECONDS = 40
+
+
+class Counter:
+    """The GPU's energy counter, in mJ."""
+
+    def __init__(self) -> None:
+        self.nvml = ctypes.CDLL("libnvidia-ml.so.1")
+        assert self.nvml.nvmlInit_v2() == 0
+        self.device = ctypes.c_void_p()
+        assert self.nvml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(self.device)) == 0
+
+    def joules(self) -> float:
+        value = ctypes.c_ulonglong()
+        assert self.nvml.nvmlDeviceGetTotalEnergyConsumption(self.device, ctypes.byref(value)) == 0
+        return value.value / 1e3
+
+
+async def window(llm, prompts: list[dict], concurrency: int, counter: Counter) -> None:
+    from vllm import SamplingParams
+    from vllm.inputs import TokensPrompt
+    from vllm.sampling_params import RequestOutputKind
+
+    tokens: list[float] = []
+    first: list[float] = []
+    gaps: list[float] = []
+    energy: list[tuple[float, float]] = []
+    begin = time.monotonic()
+    turn = iter(range(10**9))
+
+    async def place() -> None:
+        while time.monotonic() - begin < SECONDS:
+            number = next(turn)
+            prompt = prompts[number % len(prompts)]
+            params = SamplingParams(
+                temperature=0.0, max_tokens=prompt["output_tokens"], ignore_eos=True, detokenize=False,
+                output_kind=RequestOutputKind.DELTA,
+            )
+            sent, last = time.monotonic(), None
+            request = TokensPrompt(prompt_token_ids=prompt["input_ids"])
+            async for output in llm.generate(request, params, f"{concurrency}-{number}"):
+                now, new = time.monotonic(), len(output.outputs[0].token_ids)
+                if new == 0:
+                    continue
+                tokens.extend([now] * new)
+                if last is None:
+                    first.append(now - sent)
+                else:
+                    gaps.extend([(now - last) / new] * new)
+                last = now
+
+    async def watch() -> None:
+        while time.monotonic() - begin < SECONDS:
+            energy.append((time.monotonic(), counter.joules()))
+            await asyncio.sleep(0.5)
+
+    await asyncio.gather(watch(), *(place() for _ in range(concurrency)))
+    # The ramp: every place has had its first token.
+    ramp = begin + max(first[:concurrency])
+    inside = [one for one in energy if ramp <= one[0] <= begin + SECONDS]
+    (start, low), (end, high) = inside[0], inside[-1]
+    made = sum(start < at <= end for at in tokens)
+    first.sort()
+    gaps.sort()
+    print(
+        f"{concurrency:4} in flight: {end - start:.1f} s, {made / (end - start):.0f} tokens/s, {(high - low) / made:.4f} J/token, "
+        f"{(high - low) / (end - start):.0f} W, TTFT p50 {first[len(first) // 2] * 1e3:.1f} ms, ITL p50 {gaps[len(gaps) // 2] * 1e3:.2f} ms",
+        flush=True,
+    )
+
+
+async def main(model: str, workload: str, levels: list[int]) -> None:
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    with open(workload) as file:
+        prompts = json.load(file)["prompts"]
+    arguments = AsyncEngineArgs(
+        model=model, dtype="bfloat16", max_model_len=8192, max_num_seqs=256, max_num_batched_tokens=8192,
+        enable_prefix_caching=False, skip_tokenizer_init=True,
+    )
+    began = time.monotonic()
+    llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.OPENAI_API_SERVER)
+    print(f"loaded in {time.monotonic() - began:.1f} s", flush=True)
+    counter = Counter()
+    for level in levels:
+        await window(llm, prompts, level, counter)
+    llm.shutdown()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], [int(level) for level in sys.argv[3:]]))
