@@ -99,9 +99,21 @@ fn every_bad_edit_of_a_pair_is_refused_and_named() {
         ),
         (
             curated,
-            "\"level\": \"engine\",\n      \"reason\": \"Halves",
-            "\"level\": \"request\",\n      \"reason\": \"Halves",
+            "\"level\": \"engine\",\n      \"doc\": \"Type of weights",
+            "\"level\": \"request\",\n      \"doc\": \"Type of weights",
             "level is another one",
+        ),
+        (
+            curated,
+            "\"doc\": \"Which way of guessing tokens is used; null guesses none.\",",
+            "",
+            "missing field `doc`",
+        ),
+        (
+            curated,
+            "\"doc\": \"Which way of guessing tokens is used; null guesses none.\"",
+            "\"doc\": \"\"",
+            "`speculative_config.method`: its `doc` is empty",
         ),
         (
             curated,
@@ -139,6 +151,12 @@ fn every_bad_edit_of_a_pair_is_refused_and_named() {
             "\"level\": \"engine\"",
             "\"level\": \"late\"",
             "unknown variant `late`",
+        ),
+        (
+            extracted,
+            "\"kinds\": [\"string\"]",
+            "\"doc\": \"A sentence.\", \"kinds\": [\"string\"]",
+            "unknown field `doc`",
         ),
     ] {
         let error = edited(file, from, to).expect_err(expected);

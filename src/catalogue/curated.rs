@@ -31,9 +31,9 @@ pub(super) struct CuratedParameter {
     /// `Owner.member` of the extraction, or `worker`.
     pub from: String,
     pub level: Level,
+    /// What it does, in one sentence of ours.
+    pub doc: String,
     pub reason: String,
-    #[serde(default)]
-    pub doc: Option<String>,
     #[serde(default, rename = "type")]
     pub kind: Option<Override>,
     #[serde(default)]

@@ -53,9 +53,6 @@ pub struct Entry {
     /// What the engine calls it: `prototype`, `deprecated`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// What it does, in one sentence.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub doc: String,
     /// File and line.
     pub source: String,
     /// How the entry came about.

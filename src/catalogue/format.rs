@@ -132,7 +132,6 @@ impl RawExtra {
             known: Vec::new(),
             bounds: Bounds::default(),
             tags: Vec::new(),
-            doc: String::new(),
             source: "the catalogue".to_owned(),
             status: Status::Transcribed,
         }

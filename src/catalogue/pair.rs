@@ -102,6 +102,9 @@ impl Pair {
         for parameter in curated.parameters {
             check_name("parameter", &parameter.name)?;
             let name = parameter.name.clone();
+            if parameter.doc.is_empty() {
+                return Err(format!("`{name}`: its `doc` is empty"));
+            }
             let merged = if parameter.from == WORKER {
                 if entries.contains_key(&name) || exclusions.contains_key(&name) {
                     return Err(format!("`{name}` is the engine's, not the worker's"));
@@ -148,9 +151,7 @@ fn own(curated: CuratedParameter) -> Result<Parameter, String> {
         above: None,
         below: None,
         level: curated.level,
-        doc: curated
-            .doc
-            .ok_or("a parameter of the worker needs a `doc`")?,
+        doc: curated.doc,
         reason: curated.reason,
         origin: None,
         changed: BTreeMap::new(),
@@ -204,10 +205,6 @@ fn merged(curated: CuratedParameter, entry: Entry) -> Result<Parameter, String> 
             return Err(format!("its source names no choice {choice}"));
         }
     }
-    let doc = curated.doc.unwrap_or_else(|| entry.doc.clone());
-    if doc.is_empty() {
-        return Err("its source does not say what it does: it needs a `doc`".to_owned());
-    }
     let min = take("min", curated.min)?.map(read).transpose()?;
     let max = take("max", curated.max)?.map(read).transpose()?;
     Ok(Parameter {
@@ -221,7 +218,7 @@ fn merged(curated: CuratedParameter, entry: Entry) -> Result<Parameter, String> 
         above: entry.bounds.gt,
         below: entry.bounds.lt,
         level: curated.level,
-        doc,
+        doc: curated.doc,
         reason: curated.reason,
         origin: Some(Origin { entry }),
         changed,

@@ -149,7 +149,6 @@ pub fn show_text(catalogue: &Catalogue, name: &str) -> Option<String> {
             line("changed", &format!("{what}: {why}"));
         }
     } else if let Some(entry) = catalogue.extra().get(name) {
-        line("does", &entry.doc);
         line("level", level(entry.level));
         line("takes", &entry.admits());
         line("default", &entry.default_text());

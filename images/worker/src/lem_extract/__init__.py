@@ -2,7 +2,7 @@
 
 It never imports the engine: that would need its GPU libraries, and would run its code. What it
 finds is written as `catalogues/<backend>-<version>.json`. It must not know what a parameter is good
-for: that stands in the curated file beside it.
+for: that stands in the curated file beside it. It hands on facts, and no sentence of the engine's authors.
 """
 
 FORMAT = 2

@@ -98,8 +98,6 @@ def _entry(name: str, target: Target, field: Field) -> dict[str, Any]:
         entry["bounds"] = field.admits.bounds
     if field.tags:
         entry["tags"] = field.tags
-    if field.doc:
-        entry["doc"] = field.doc
     entry["source"] = f"{field.module.path}:{field.line}"
     entry["status"] = field.status or "extracted"
     return entry

@@ -9,7 +9,6 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import documents
 from .annotations import Admits, Annotations
 from .evaluate import Evaluator, Member, Unknown, enumeration, members
 from .names import Found, Names, dotted
@@ -28,7 +27,6 @@ class Field:
     line: int
     annotation: ast.expr | None
     admits: Admits
-    doc: str = ""
     default: Any = MISSING
     expression: str | None = None
     member: str | None = None
@@ -64,8 +62,7 @@ class Classes:
             parent = self.names.resolve(found.module, dotted(base) or "")
             if parent and isinstance(parent.node, ast.ClassDef):
                 result |= self.fields(parent)
-        listed = documents.entries(ast.get_docstring(node))
-        for index, statement in enumerate(node.body):
+        for statement in node.body:
             match statement:
                 case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
                     pass
@@ -80,9 +77,6 @@ class Classes:
                 annotation,
                 self.annotations.read(found.module, annotation),
             )
-            one.doc = documents.after(node.body, index)
-            if not one.doc and name in listed:
-                one.doc = listed[name].doc
             self._default(one, value)
             result[name] = one
         return result
@@ -109,12 +103,6 @@ class Classes:
         match given.get("status"):
             case ast.Constant(value=str(status)):
                 one.tags.append(status)
-        match given.get("description"):
-            case ast.expr() as described if not one.doc:
-                try:
-                    one.doc = documents.first_sentence(str(self.evaluator.value(one.module, described)))
-                except Unknown:
-                    one.doc = ""
         default, factory = given.get("default"), given.get("default_factory")
         if isinstance(default, ast.Constant) and default.value is Ellipsis:
             default = None
@@ -161,7 +149,6 @@ class Classes:
     def _refer(self, one: Field, node: ast.expr) -> None:
         """What a field says that the default points at holds for this one too."""
         if other := self._referred(one, node):
-            one.doc = one.doc or other.doc
             one.admits.bounds = {**other.admits.bounds, **one.admits.bounds}
 
     def _inherited(self, one: Field, node: ast.expr) -> str | None:

@@ -36,11 +36,9 @@ def parameters(
             return
         admits = classes.annotations.read(found.module, annotation)
         one = Field(name, found.module, line, annotation, admits)
-        if entry := listed.get(name):
-            one.doc = entry.doc
-            if annotation is None:
-                one.type_text = entry.type_text
-                one.admits = Admits(kinds=list(entry.kinds), open=set(entry.kinds))
+        if annotation is None and (entry := listed.get(name)):
+            one.type_text = entry.type_text
+            one.admits = Admits(kinds=list(entry.kinds), open=set(entry.kinds))
         if default is None:
             one.required = True
         else:
