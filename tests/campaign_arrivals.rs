@@ -243,3 +243,38 @@ fn what_a_model_lacks_is_refused_by_name() {
         );
     }
 }
+
+/// Nothing is filled in: a point without its concurrency, rate or lengths is refused, whoever else sets them.
+#[test]
+fn a_pace_or_length_that_only_some_points_set_is_refused() {
+    let some = |entries: &str, workload: &str| {
+        let text = format!(
+            "campaign_name: c\nmodel: {{random: {{seed: 1}}}}\nworkload: {{{workload}}}\nexperiments:\n{entries}"
+        );
+        try_load(&text).unwrap_err().to_string()
+    };
+    let one =
+        |with: &str| format!("  - {{backend: reference, parameters: {{batch_size: 1{with}}}}}\n");
+    let lengths = "synthetic: {input_tokens: 16, output_tokens: 4}";
+    for (axis, workload) in [
+        (
+            "workload.concurrency",
+            format!("{lengths}, arrival: {{closed_loop: {{}}}}"),
+        ),
+        (
+            "workload.rate",
+            format!("{lengths}, arrival: {{open_loop: {{}}}}"),
+        ),
+        (
+            "workload.output_tokens",
+            "synthetic: {input_tokens: 16}".to_owned(),
+        ),
+    ] {
+        let error = some(
+            &format!("{}{}", one(&format!(", {axis}: 4")), one("")),
+            &workload,
+        );
+        let told = format!("not every point sets `{axis}`");
+        assert!(error.contains(&told), "{error}");
+    }
+}

@@ -140,7 +140,8 @@ fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Dige
         files.insert(cited.path, cited.sha256);
     }
     for experiment in &state.plan().experiments {
-        if let Some(cited) = quality_record(state, &experiment.hash) {
+        let assessed = state.quality(&experiment.hash);
+        if let Some(cited) = assessed.and_then(|assessed| assessed.file.clone()) {
             check_file(folders, &cited)?;
             files.insert(cited.path, cited.sha256);
         }
@@ -263,7 +264,7 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
                 .collect(),
             cycles: Some(cycles),
             quality: Some(quality(campaign, state, &experiment.hash)),
-            quality_record: quality_record(state, &experiment.hash),
+            quality_record: quality_record(campaign, state, &experiment.hash),
             scores: state.scores(&experiment.hash).to_vec(),
             figures: BTreeMap::new(),
         })

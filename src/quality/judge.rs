@@ -161,6 +161,10 @@ fn logprob_difference(record: &QualityRecord, reference: &QualityRecord) -> Opti
         if output.input_ids != reference.input_ids {
             return None;
         }
+        // Every prompt, or the mean would be of those alone that happen to have them.
+        if output.input_logprobs.is_empty() || reference.input_logprobs.is_empty() {
+            return None;
+        }
         let pairs = output
             .input_logprobs
             .iter()

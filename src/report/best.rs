@@ -17,6 +17,8 @@ pub struct Candidate<'a> {
     pub cycles: &'a ExperimentCycles,
     /// Its quality.
     pub quality: &'a Quality,
+    /// Its requests come when they are due.
+    pub open_loop: bool,
 }
 
 /// The best experiment, or why there is none.
@@ -35,6 +37,17 @@ impl Best {
     #[must_use]
     pub fn of<'a>(candidates: impl Iterator<Item = Candidate<'a>>) -> Self {
         let candidates: Vec<Candidate<'a>> = candidates.collect();
+        if candidates.iter().any(|one| one.open_loop) {
+            // The overloaded rate fills its batches best, and so takes the least energy a token.
+            return Self {
+                experiment: None,
+                joules_per_output_token: None,
+                note: Some(
+                    "requests come when they are due: joules follow the rate, so compare experiments of one rate that kept the service level"
+                        .to_owned(),
+                ),
+            };
+        }
         let least = |passed: bool| {
             candidates
                 .iter()
@@ -152,6 +165,7 @@ mod tests {
                     experiment,
                     cycles,
                     quality,
+                    open_loop: false,
                 }),
         )
     }
@@ -195,5 +209,18 @@ mod tests {
         none(&[("a", None, false, passed())], "has energy");
         none(&[("a", Some(0.1), true, passed())], "simulated");
         none(&[], "is passed");
+        let (cycles, passed) = (cycles(Some(0.1), false), passed());
+        let open = Candidate {
+            experiment: "a",
+            cycles: &cycles,
+            quality: &passed,
+            open_loop: true,
+        };
+        let found = Best::of(std::iter::once(open));
+        assert!(
+            found
+                .line()
+                .contains("no best: requests come when they are due")
+        );
     }
 }

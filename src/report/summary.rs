@@ -58,6 +58,7 @@ fn best(manifest: &Manifest) -> Option<Best> {
             experiment: &entry.id,
             cycles: entry.cycles.as_ref()?,
             quality: entry.quality.as_ref()?,
+            open_loop: entry.config.pointer("/workload/arrival/kind") == Some(&"open_loop".into()),
         })
     })))
 }

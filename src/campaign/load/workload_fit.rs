@@ -230,15 +230,16 @@ impl Loader<'_> {
             })
         };
         let key = path.last().copied().unwrap_or_default();
+        let mut axes = grid.products.iter().flat_map(|product| &product.axes);
+        // What is written but in no product was wrong, and was told already.
+        let refused =
+            find_key(self.root, axis).is_some() && !axes.any(|own| own.names.contains(axis));
         match (base, grid.products.iter().all(sets)) {
             (true, true) => {
                 let message = format!("`{key}` has no effect: every point sets `{axis}`");
                 self.say(path, message, Some("remove the key, or the axis"));
             }
-            // What is written but wrong was told already.
-            (false, false)
-                if self.root.find(path).is_none() && find_key(self.root, axis).is_none() =>
-            {
+            (false, false) if self.root.find(path).is_none() && !refused => {
                 let message = format!("`{key}` is not set, and not every point sets `{axis}`");
                 self.say(path, message, Some("give one of them"));
             }

@@ -4,6 +4,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use lem_protocol::Arrival;
+
 use crate::campaign::Campaign;
 use crate::execution::{Figures, ResultFile, RunStatus, State};
 use crate::manifest::{over_cycles, quality};
@@ -120,5 +122,6 @@ pub(super) fn best(campaign: &Campaign, state: &State) -> Best {
         experiment: &experiment.id,
         cycles,
         quality,
+        open_loop: matches!(experiment.workload.arrival, Arrival::OpenLoop { .. }),
     }))
 }

@@ -82,7 +82,8 @@ impl WindowFigures {
 }
 
 /// Figures of a checked record. Latencies are those of the requests that finished inside the window; in an open loop,
-/// of the requests that were due inside it and finished at any time, so that slow ones are not left out.
+/// of the requests that were due inside it and finished at any time. Those that the drain was too short for have none:
+/// `open_loop` counts them, and against a service level they count as missed.
 ///
 /// None if the record has no window marks or the window is empty, which checking excludes.
 #[must_use]

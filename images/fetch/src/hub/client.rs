@@ -48,6 +48,14 @@ impl Hub {
         let patience = arguments.patience;
         let endpoint = endpoint.trim_end_matches('/');
         let plain = endpoint.len() <= 300 && endpoint.bytes().all(|byte| byte.is_ascii_graphic());
+        let authority = endpoint.split('/').nth(2).unwrap_or_default();
+        if authority.contains('@') {
+            // Not repeated: the address stands in messages, and messages in the journal.
+            return Err(
+                Failure::new("bad_request", "the hub's address holds a name or password")
+                    .hint("write HF_ENDPOINT without them, and give a token: HF_TOKEN"),
+            );
+        }
         if !plain
             || !["http://", "https://"]
                 .iter()

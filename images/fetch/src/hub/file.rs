@@ -1,4 +1,4 @@
-//! One file: fetched, gone on with after a break, and believed only with the right size and sum.
+//! One file: fetched, gone on with after a break, and believed only with the right size and, where the hub names one, the right sum.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -112,6 +112,11 @@ impl Shape {
                 )));
             }
         };
+        if heads.max(kv_heads) * head > MAX_SIZE {
+            return Err(bad(format!(
+                "heads of {head} values each come to more than {MAX_SIZE} together"
+            )));
+        }
         let mut tensors = Draft::default();
         tensors.normal("model.embed_tokens.weight", &[vocabulary, hidden]);
         for layer in 0..layers {
