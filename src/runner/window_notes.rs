@@ -48,6 +48,10 @@ pub(super) fn flops(
 ) -> Option<FlopsEstimate> {
     let report = report?;
     let active = report.active_parameters.unwrap_or(report.model_parameters);
+    // A worker that could not count them says 0.
+    if active == 0 {
+        return None;
+    }
     let attention = campaign.model.config.as_ref().map(|config| AttentionShape {
         layers: config.num_hidden_layers,
         width: u64::from(config.num_attention_heads) * u64::from(config.head_dim),

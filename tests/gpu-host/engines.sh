@@ -40,8 +40,8 @@ D
 }
 
 lemctl() {
-  (cd "$project" && exec setpriv --reuid=1000 --regid=1000 --groups="$(stat -c %g /var/run/docker.sock)" \
-    env HOME=/nonexistent LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}" PATH="$PATH" ./lemctl "$@")
+  env -C "$project" setpriv --reuid=1000 --regid=1000 --groups="$(stat -c %g /var/run/docker.sock)" \
+    env HOME=/nonexistent LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}" PATH="$PATH" ./lemctl "$@"
 }
 
 [ -d "$project" ] || make_project
@@ -53,7 +53,7 @@ for entry in "$@"; do
   else
     lemctl campaign up "campaigns/$file" --yes --progress plain >"$out/$name.log" 2>&1 &
     sleep "${entry##*:}"
-    pkill -KILL -x lemctl
+    pkill -KILL -P "$!"
     wait
     echo "$name: killed after ${entry##*:} s" | tee -a "$out/$name.log"
     lemctl campaign resume "$name" --progress plain >>"$out/$name.log" 2>&1
