@@ -32,9 +32,9 @@ pub(super) fn too_short(figures: &WindowFigures, arrival: Arrival) -> bool {
                 || figures.requests < STEADY_LOTS * u64::from(concurrency)
         }
         // A queue that grows does not grow less in a longer window: `saturated` says what is wrong.
-        (WindowKind::WholeRun, _) => !figures
+        (WindowKind::WholeRun, _) => figures
             .open_loop
-            .is_some_and(|open| open.saturated == Some(true)),
+            .is_none_or(|open| open.saturated != Some(true)),
         _ => true,
     }
 }
