@@ -5,7 +5,8 @@
 
 It shares nothing with lemctl or its worker but the prompts (a workload file of the campaign, results/…/inputs or the control
 folder). Run it on the same host and in the same hour as the campaign: figures of different hosts differ by their CPUs.
-Steady state is from the first finished request after the ramp to the last moment at which all places were taken.
+Steady state is from the moment at which every place has had its first token to the end of sending; every figure is of it.
+A short window before the first one is thrown away.
 """
 
 import asyncio
@@ -32,20 +33,21 @@ class Counter:
         return value.value / 1e3
 
 
-async def window(llm, prompts: list[dict], concurrency: int, counter: Counter) -> None:
+async def window(llm, prompts: list[dict], concurrency: int, counter: Counter, length: float, told: bool) -> None:
     from vllm import SamplingParams
     from vllm.inputs import TokensPrompt
     from vllm.sampling_params import RequestOutputKind
 
     tokens: list[float] = []
-    first: list[float] = []
-    gaps: list[float] = []
+    first: list[tuple[float, float]] = []
+    gaps: list[tuple[float, float]] = []
+    ramped: dict[int, float] = {}
     energy: list[tuple[float, float]] = []
     begin = time.monotonic()
     turn = iter(range(10**9))
 
-    async def place() -> None:
-        while time.monotonic() - begin < SECONDS:
+    async def place(own: int) -> None:
+        while time.monotonic() - begin < length:
             number = next(turn)
             prompt = prompts[number % len(prompts)]
             params = SamplingParams(
@@ -54,33 +56,34 @@ async def window(llm, prompts: list[dict], concurrency: int, counter: Counter) -
             )
             sent, last = time.monotonic(), None
             request = TokensPrompt(prompt_token_ids=prompt["input_ids"])
-            async for output in llm.generate(request, params, f"{concurrency}-{number}"):
+            async for output in llm.generate(request, params, f"{concurrency}-{told}-{number}"):
                 now, new = time.monotonic(), len(output.outputs[0].token_ids)
                 if new == 0:
                     continue
                 tokens.extend([now] * new)
                 if last is None:
-                    first.append(now - sent)
+                    first.append((now, now - sent))
+                    ramped.setdefault(own, now)
                 else:
-                    gaps.extend([(now - last) / new] * new)
+                    gaps.extend([(now, (now - last) / new)] * new)
                 last = now
 
     async def watch() -> None:
-        while time.monotonic() - begin < SECONDS:
+        while time.monotonic() - begin < length:
             energy.append((time.monotonic(), counter.joules()))
             await asyncio.sleep(0.5)
 
-    await asyncio.gather(watch(), *(place() for _ in range(concurrency)))
-    # The ramp: every place has had its first token.
-    ramp = begin + max(first[:concurrency])
-    inside = [one for one in energy if ramp <= one[0] <= begin + SECONDS]
+    await asyncio.gather(watch(), *(place(own) for own in range(concurrency)))
+    if not told:
+        return
+    inside = [one for one in energy if max(ramped.values()) <= one[0] <= begin + length]
     (start, low), (end, high) = inside[0], inside[-1]
     made = sum(start < at <= end for at in tokens)
-    first.sort()
-    gaps.sort()
+    ttft = sorted(value for at, value in first if start < at <= end)
+    itl = sorted(value for at, value in gaps if start < at <= end)
     print(
         f"{concurrency:4} in flight: {end - start:.1f} s, {made / (end - start):.0f} tokens/s, {(high - low) / made:.4f} J/token, "
-        f"{(high - low) / (end - start):.0f} W, TTFT p50 {first[len(first) // 2] * 1e3:.1f} ms, ITL p50 {gaps[len(gaps) // 2] * 1e3:.2f} ms",
+        f"{(high - low) / (end - start):.0f} W, TTFT p50 {ttft[len(ttft) // 2] * 1e3:.1f} ms, ITL p50 {itl[len(itl) // 2] * 1e3:.2f} ms",
         flush=True,
     )
 
@@ -100,8 +103,9 @@ async def main(model: str, workload: str, levels: list[int]) -> None:
     llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.OPENAI_API_SERVER)
     print(f"loaded in {time.monotonic() - began:.1f} s", flush=True)
     counter = Counter()
+    await window(llm, prompts, levels[0], counter, 5, told=False)
     for level in levels:
-        await window(llm, prompts, level, counter)
+        await window(llm, prompts, level, counter, SECONDS, told=True)
     llm.shutdown()
 
 

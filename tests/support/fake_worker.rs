@@ -7,6 +7,8 @@
 mod act;
 #[path = "fake_worker/agent.rs"]
 mod agent;
+#[path = "fake_worker/outbox.rs"]
+mod outbox;
 #[path = "fake_worker/quality.rs"]
 mod quality;
 #[path = "fake_worker/record.rs"]

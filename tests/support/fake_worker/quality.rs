@@ -1,10 +1,11 @@
 //! What an honest worker makes of pinned prompts, and its lies.
 
 use lem_protocol::{
-    Assess, Outcome, Parameters, QUALITY_SCHEMA_VERSION, QualityOutput, QualityRecord, WorkloadFile,
+    Assess, Outcome, Parameters, QUALITY_FILE, QUALITY_SCHEMA_VERSION, QualityOutput,
+    QualityRecord, WorkloadFile,
 };
-use lemctl::units::Digest;
 
+use super::outbox::leave;
 use super::{Act, FakeWorker};
 use crate::fake_engine::Process;
 
@@ -46,24 +47,7 @@ impl FakeWorker {
             change(loaded, &mut record);
         }
         let bytes = serde_json::to_vec(&record).unwrap();
-        let mut sha256 = Digest::of(&bytes).to_string();
-        let folder = process.spec.overlay().outbox.join(attempt);
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("quality.json");
-        match act {
-            Some(Act::NoRecord) => {}
-            Some(Act::Symlink) => {
-                std::fs::write(folder.join("elsewhere"), &bytes).unwrap();
-                std::os::unix::fs::symlink(folder.join("elsewhere"), path).unwrap();
-            }
-            _ => std::fs::write(path, &bytes).unwrap(),
-        }
-        if matches!(act, Some(Act::WrongHash)) {
-            sha256 = Digest::ZERO.to_string();
-        }
-        Outcome::Assess {
-            bytes: bytes.len() as u64,
-            sha256,
-        }
+        let (bytes, sha256) = leave(process, attempt, QUALITY_FILE, &bytes, act);
+        Outcome::Assess { bytes, sha256 }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use lem_protocol::{
-    Hello, Mark, MarkName, Measure, Outcome, PROTOCOL_VERSION, Parameters, RECORD_SCHEMA_VERSION,
-    Record, RequestRecord, TimingKind, Weights, WorkloadFile,
+    Hello, Mark, MarkName, Measure, Outcome, PROTOCOL_VERSION, Parameters, RECORD_FILE,
+    RECORD_SCHEMA_VERSION, Record, RequestRecord, TimingKind, Weights, WorkloadFile,
 };
 use lemctl::clock::Clock;
-use lemctl::units::Digest;
 
+use super::outbox::leave;
 use super::{Act, FakeWorker};
 use crate::fake_engine::Process;
 
@@ -43,25 +43,8 @@ impl FakeWorker {
             lie(&mut record);
         }
         let bytes = serde_json::to_vec(&record).unwrap();
-        let mut sha256 = Digest::of(&bytes).to_string();
-        let folder = process.spec.overlay().outbox.join(asked.attempt);
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("record.json");
-        match act {
-            Some(Act::NoRecord) => {}
-            Some(Act::Symlink) => {
-                std::fs::write(folder.join("elsewhere"), &bytes).unwrap();
-                std::os::unix::fs::symlink(folder.join("elsewhere"), path).unwrap();
-            }
-            _ => std::fs::write(path, &bytes).unwrap(),
-        }
-        if matches!(act, Some(Act::WrongHash)) {
-            sha256 = Digest::ZERO.to_string();
-        }
-        Outcome::Measure {
-            bytes: bytes.len() as u64,
-            sha256,
-        }
+        let (bytes, sha256) = leave(process, asked.attempt, RECORD_FILE, &bytes, act);
+        Outcome::Measure { bytes, sha256 }
     }
 
     fn honest(&self, process: &Process, asked: &Asked<'_>) -> Record {

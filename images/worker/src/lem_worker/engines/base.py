@@ -124,7 +124,10 @@ class Engine(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """Forgets all requests, waiting and running; returns when the engine is idle and their memory is free."""
+        """Forgets all requests, waiting and running; returns when the engine is idle and their memory is free.
+
+        A cache that the next requests use again may stay.
+        """
 
     @abstractmethod
     def assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:

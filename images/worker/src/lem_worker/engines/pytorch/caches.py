@@ -41,10 +41,6 @@ class Caches:
         self._kept = _Kept(kind, rows, length, cache)
         return cache
 
-    def forget(self) -> None:
-        """Frees what is kept."""
-        self._kept = None
-
 
 def length_of(cache: Any) -> int | None:
     """Tokens that a cache of fixed size has room for; None where it grows."""
