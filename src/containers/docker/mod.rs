@@ -230,7 +230,9 @@ impl ContainerEngine for DockerEngine {
         };
         let call = self.docker().remove_container(id.as_str(), Some(options));
         match absent(self.answer(&asked, call).await) {
-            Ok(_) => Ok(()),
+            Ok(None) => Ok(()),
+            // An answer is not yet an absence, and of what is left behind nobody would know.
+            Ok(Some(())) => self.wait_until_gone(id, &asked).await,
             // Someone else removes it just now: done once it is gone.
             Err(EngineError::Conflict { message, .. })
                 if message.contains("already in progress") =>
