@@ -21,7 +21,9 @@ const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
 /// What an engine error means for the campaign.
 pub(super) fn engine_cause(error: &EngineError) -> Cause {
     let code = match error {
-        EngineError::Unreachable { .. } => "engine_unreachable",
+        EngineError::Unreachable { .. } | EngineError::PermissionDenied { .. } => {
+            "engine_unreachable"
+        }
         EngineError::TimedOut { .. } => "engine_timed_out",
         EngineError::Cut { .. } => "connection_broken",
         EngineError::StartFailed { .. } => "container_start_failed",
