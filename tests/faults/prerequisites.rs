@@ -204,6 +204,7 @@ impl<'a> Image<'a> {
             &text.replace("lemctl/reference:0.1.0", &image.name),
         );
         image.back();
+        image.make_other();
         image
     }
 
@@ -219,18 +220,29 @@ impl<'a> Image<'a> {
 
     /// The name is another image's, which differs by a label.
     fn moves(&self) {
+        self.docker(&["tag", &self.other(), &self.name]);
+    }
+
+    fn other(&self) -> String {
+        format!("{}-other", self.name)
+    }
+
+    /// Builds the other image.
+    fn make_other(&self) {
         let folder: Utf8PathBuf = self.project.root().join("moved");
         self.project.folder("moved");
         let text = format!("FROM lemctl/reference:0.1.0\nLABEL moved={}\n", self.name);
         self.project.write("moved/Dockerfile", &text);
-        self.docker(&["build", "--quiet", "--tag", &self.name, folder.as_str()]);
+        let other = self.other();
+        self.docker(&["build", "--quiet", "--tag", &other, folder.as_str()]);
     }
 }
 
 impl Drop for Image<'_> {
     fn drop(&mut self) {
         let mut remove = self.project.docker_command();
-        let _ = remove.args(["rmi", "--force", &self.name]).output();
+        let names = [self.name.clone(), self.other()];
+        let _ = remove.args(["rmi", "--force"]).args(names).output();
     }
 }
 
@@ -238,6 +250,8 @@ impl Drop for Image<'_> {
 #[test]
 fn docker_image_tag_moved_in_the_middle() {
     let Some(project) = begun() else { return };
+    let shared = "hidden_size: [32], batch_size: [1, 2, 3]";
+    project.write(FILE, &campaign_text("fault", shared, "cycles: 1", 1.5));
     let image = Image::of(&project, "middle");
     let mut session = Session::start(&project, &UP);
     session.wait_event("attempt_ended");
