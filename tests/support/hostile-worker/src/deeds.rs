@@ -8,6 +8,8 @@ use nix::sys::signal::SigSet;
 
 /// Argument of the process that is left behind.
 pub const LEFT_BEHIND: &str = "left-behind";
+/// Argument of a process that takes a share of the memory.
+pub const EATS_ALONG: &str = "eats-along";
 /// How much a flood is: far more than lemctl may hold.
 const FLOOD: usize = 200 << 20;
 /// What is written at once.
@@ -24,12 +26,10 @@ pub enum Deed {
     Leak,
     /// The same, and dies in the window.
     LeakAndDie,
-    /// 200 MB on stderr while the window is open: lines, escapes, no UTF-8.
+    /// Before the window begins, 200 MB on stderr (lines, escapes, no UTF-8) and 10 MB of well-formed progress.
     FloodLog,
     /// 200 MB on stdout and no end of the line.
     FloodLine,
-    /// 200 MB of well-formed progress.
-    FloodProgress,
     /// A line of a megabyte.
     LongLine,
     /// A line that is no UTF-8.
@@ -50,7 +50,6 @@ impl Deed {
             "leak-and-die" => Self::LeakAndDie,
             "flood-log" => Self::FloodLog,
             "flood-line" => Self::FloodLine,
-            "flood-progress" => Self::FloodProgress,
             "long-line" => Self::LongLine,
             "not-utf8" => Self::NotUtf8,
             "escapes" => Self::Escapes,
@@ -92,16 +91,17 @@ impl Deed {
         match self {
             Self::Behave | Self::Stubborn | Self::Leak => {}
             Self::LeakAndDie => die(),
-            // Beside the window: lines are passed on meanwhile.
             Self::FloodLog => {
-                std::thread::spawn(|| flood(std::io::stderr(), &log_piece()));
-            }
-            Self::FloodLine => flood(std::io::stdout(), &[b'x'; PIECE]),
-            Self::FloodProgress => {
+                flood(std::io::stderr(), &log_piece(), FLOOD);
                 let mut line = request.to_vec();
                 line.extend(b",\"event\":{\"type\":\"progress\",\"completed_requests\":1}}\n");
-                flood(std::io::stdout(), &line.repeat(PIECE / line.len()));
+                flood(
+                    std::io::stdout(),
+                    &line.repeat(PIECE / line.len()),
+                    FLOOD / 20,
+                );
             }
+            Self::FloodLine => flood(std::io::stdout().lock(), &[b'x'; PIECE], FLOOD),
             Self::LongLine => say(&[&[b'x'; 1 << 20][..], b"\n"].concat()),
             Self::NotUtf8 => say(b"\xff\xfe{\"id\":\n"),
             Self::Escapes => {
@@ -146,9 +146,9 @@ fn say(bytes: &[u8]) {
     let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 
-fn flood(mut to: impl Write, piece: &[u8]) {
+fn flood(mut to: impl Write, piece: &[u8], bytes: usize) {
     let mut written = 0;
-    while written < FLOOD && to.write_all(piece).is_ok() {
+    while written < bytes && to.write_all(piece).is_ok() {
         written += piece.len();
     }
     let _ = to.flush();
@@ -167,13 +167,28 @@ fn log_piece() -> Vec<u8> {
     piece
 }
 
+/// Several take it, so that none of them is the one that the kernel must pick.
 fn eat() {
     // So that a test can choose who is ended first.
     std::thread::sleep(Duration::from_secs(1));
-    let mut eaten: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..3 {
+        #[allow(clippy::zombie_processes, reason = "the kernel or the agent ends them")]
+        let _ = std::env::current_exe()
+            .and_then(|program| Command::new(program).arg(EATS_ALONG).spawn());
+    }
+    take(usize::MAX);
+}
+
+/// Takes so many pieces of 8 MiB, and keeps them.
+pub fn take(pieces: usize) -> ! {
+    let mut taken: Vec<Vec<u8>> = Vec::new();
     loop {
-        eaten.push(vec![1; 8 << 20]);
-        std::hint::black_box(&eaten);
+        if taken.len() < pieces {
+            taken.push(vec![1; 8 << 20]);
+        } else {
+            std::thread::sleep(Duration::from_secs(3600));
+        }
+        std::hint::black_box(&taken);
     }
 }
 

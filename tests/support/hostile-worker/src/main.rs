@@ -19,8 +19,10 @@ const REFERENCE: &str = "/lem/reference";
 const COUNTS: &str = "/outbox/hostile";
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(deeds::LEFT_BEHIND) {
-        deeds::stay();
+    match std::env::args().nth(1).as_deref() {
+        Some(deeds::LEFT_BEHIND) => deeds::stay(),
+        Some(deeds::EATS_ALONG) => deeds::take(8),
+        _ => {}
     }
     match converse() {
         Ok(code) => ExitCode::from(code),
