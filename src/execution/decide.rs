@@ -188,8 +188,10 @@ fn stop(state: &State, backend: &str) -> Decision {
     }
 }
 
-/// Whether a failure of this cause, `failures` in a row, opens the breaker that allows `limit`.
+/// Whether a failure of this cause, `failures` in a row, opens the breaker that allows `limit`. What only somebody
+/// else can mend opens it at once.
 #[must_use]
 pub fn opens_breaker(cause: &Cause, failures: u32, limit: u32) -> bool {
-    cause.blame == Blame::Environment && (failures >= limit || cause.code == FOREIGN_PROCESS)
+    let at_once = cause.code == FOREIGN_PROCESS || cause.is_of_disk();
+    cause.blame == Blame::Environment && (failures >= limit || at_once)
 }

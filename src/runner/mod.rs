@@ -29,6 +29,7 @@ pub mod project;
 mod reconcile;
 mod session;
 pub mod setup;
+pub mod space;
 mod stop;
 mod storing;
 mod talk;

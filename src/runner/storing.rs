@@ -64,6 +64,13 @@ impl<E: ContainerEngine> Runner<E> {
         for entry in [&folder, &results.join(&id), &results] {
             sync_folder(entry)?;
         }
+        let sizes = [
+            bytes.len(),
+            text.len(),
+            readings.map_or(0, |file| file.len()),
+        ];
+        let written = sizes.iter().sum::<usize>() as u64;
+        self.largest_run = self.largest_run.max(written.saturating_mul(2));
         if let Some(loaded) = &mut self.engine {
             loaded.runs += 1;
         }

@@ -10,6 +10,7 @@ use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
 use crate::execution::{Event, RunStatus, State, Verdict};
+use crate::runner::space::{self, Need};
 use crate::runner::{self, Changes, Opened, Planned, drift, models};
 
 /// Arguments of `resume`.
@@ -129,6 +130,8 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         .map_or(&opened.planned, |(planned, _)| planned);
     let (setting, stopper) =
         session::prepare(root, next, &arguments.nvml, arguments.progress).await?;
+    let need = Need::of(&next.plan, &next.campaign, opened.state.tally().due);
+    space::require(root.path(), &need, &setting.engine_info)?;
     let mut differences = drift(&opened.state, &setting.environment(&next.campaign.gpus));
     differences.extend(catalogue_drift(root, next)?);
     let models = setting.models.as_ref();

@@ -10,6 +10,7 @@ use crate::cli::session::{self, ProgressArguments};
 use crate::cli::{CliError, output};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
+use crate::runner::space::{self, Need};
 use crate::runner::{self, Planned};
 use crate::store::Folders;
 
@@ -53,6 +54,8 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
     }
     let (setting, stopper) =
         session::prepare(root, &planned, &arguments.nvml, arguments.progress).await?;
+    let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
+    space::require(root.path(), &need, &setting.engine_info)?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
     session::run(root, setting, stopper, opened, arguments.progress).await
 }
