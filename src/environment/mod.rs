@@ -4,9 +4,11 @@
 //! home) is never read; the machine id leaves only as a salted hash.
 
 mod disk;
+mod gpu_lock;
 mod gpu_nodes;
 mod host;
 
 pub use disk::Disk;
+pub use gpu_lock::{GpuLockError, GpuLocks, Holder, LockFolder};
 pub use gpu_nodes::gpu_nodes;
 pub use host::Host;

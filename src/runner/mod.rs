@@ -15,6 +15,7 @@ mod engines;
 mod error;
 mod gap;
 mod gpu_energy;
+mod gpu_hold;
 mod idle;
 pub mod images;
 mod lease;
@@ -39,6 +40,7 @@ mod worker_codes;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;
+pub use gpu_hold::{hold, lock_names};
 pub use lease::Lease;
 pub use open::{Opened, Planned, create, fingerprint, reopen, replayed};
 pub use power::Power;

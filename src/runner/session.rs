@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::compose::Service;
 use crate::containers::{ContainerEngine, ContainerId, EngineInfo, ImageIdentity};
 use crate::energy::{Baseline, GapReading, Occupied};
-use crate::environment::Host;
+use crate::environment::{GpuLocks, Host};
 use crate::execution::{
     Cause, Decision, Event, EventSink, Notice, Phase, Tally, decide, opens_breaker,
 };
@@ -53,6 +53,8 @@ pub struct Setting<E> {
     pub stop: StopSignal,
     /// The campaign's GPUs; none if it names none.
     pub power: Option<Power>,
+    /// The locks of those GPUs, held while the session lives.
+    pub gpu_locks: Option<GpuLocks>,
     /// Where models lie and how they are had; none where no campaign needs one.
     pub models: Option<Models>,
 }
@@ -188,6 +190,9 @@ impl<E: ContainerEngine> Runner<E> {
     pub fn new(setting: Setting<E>, opened: Opened) -> Self {
         let lease = Lease::new(setting.clock.clone());
         let planned = &opened.planned;
+        if let Some(locks) = &setting.gpu_locks {
+            locks.tell(&format!("campaign {}", opened.folders.id));
+        }
         let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
         Self {
             setting,
@@ -226,8 +231,8 @@ impl<E: ContainerEngine> Runner<E> {
             {
                 self.record(Event::StopRequested { reason })?;
             }
-            if let Some(full) = self.want_of_room() {
-                self.trip(&full)?;
+            if let Some(trouble) = self.disk_trouble() {
+                self.trip(&trouble)?;
             }
             match decide(&mut self.opened.state) {
                 Decision::Finished => break,

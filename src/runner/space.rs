@@ -222,14 +222,33 @@ pub(super) fn disk_cause(error: &StoreError) -> Cause {
     Cause::new(Blame::Environment, DISK_FULL, message).hint(make_room(folder))
 }
 
+/// What the disk said of a worker's log.
+pub(super) fn log_error(logs: &Utf8Path, source: std::io::Error) -> StoreError {
+    StoreError {
+        action: "write",
+        path: logs.join("log"),
+        source,
+    }
+}
+
 fn make_room(folder: &Utf8Path) -> String {
     format!("make room there (df -h {folder}; df -i {folder}), then: lemctl campaign resume")
 }
 
 impl<E> Runner<E> {
+    /// Why nothing more can be begun: there is no room, or the present worker's log could not be written.
+    pub(super) fn disk_trouble(&mut self) -> Option<Cause> {
+        let logs = self.opened.folders.logs();
+        let worker = self.engine.as_mut().map(|loaded| &mut loaded.worker);
+        if let Some(error) = worker.and_then(crate::worker::Worker::log_trouble) {
+            return Some(disk_cause(&log_error(&logs, error)));
+        }
+        self.want_of_room()
+    }
+
     /// Why nothing more can be begun for want of room, if that is so. Asked before every step: it costs some
     /// microseconds.
-    pub(super) fn want_of_room(&self) -> Option<Cause> {
+    fn want_of_room(&self) -> Option<Cause> {
         let folders = &self.opened.folders;
         if self.opened.journal.is_short() {
             let folder = folders.results();

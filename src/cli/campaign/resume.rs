@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::{Outcome, Root};
+use crate::cli::gpu_wait::GpuWaitArguments;
 use crate::cli::nvml::NvmlArguments;
 use crate::cli::session::{self, ProgressArguments};
 use crate::cli::{CliError, output, target};
@@ -37,6 +38,8 @@ pub(in crate::cli) struct Resume {
     retry: Option<Retry>,
     #[command(flatten)]
     nvml: NvmlArguments,
+    #[command(flatten)]
+    wait: GpuWaitArguments,
     #[command(flatten)]
     progress: ProgressArguments,
 }
@@ -128,8 +131,14 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
     let next = changed
         .as_ref()
         .map_or(&opened.planned, |(planned, _)| planned);
-    let (setting, stopper) =
-        session::prepare(root, next, &arguments.nvml, arguments.progress).await?;
+    let (setting, stopper) = session::prepare(
+        root,
+        next,
+        &arguments.nvml,
+        arguments.wait,
+        arguments.progress,
+    )
+    .await?;
     let need = Need::of(&next.plan, &next.campaign, opened.state.tally().due);
     space::require(root.path(), &need, &setting.engine_info)?;
     let mut differences = drift(&opened.state, &setting.environment(&next.campaign.gpus));
