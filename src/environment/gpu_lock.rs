@@ -221,7 +221,7 @@ fn open(path: &Utf8Path) -> std::io::Result<File> {
 }
 
 /// What the holder wrote; nothing that has another form, and nothing that a terminal would obey.
-fn holder(mut file: &File) -> Option<Holder> {
+fn holder(file: &File) -> Option<Holder> {
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
     let (pid, purpose) = text.lines().next()?.split_once(' ')?;
