@@ -233,7 +233,9 @@ impl<E: ContainerEngine> Runner<E> {
             {
                 self.record(Event::StopRequested { reason })?;
             }
-            if let Some(trouble) = self.disk_trouble() {
+            if self.opened.state.tally().due > 0
+                && let Some(trouble) = self.disk_trouble()
+            {
                 self.trip(&trouble)?;
             }
             match decide(&mut self.opened.state) {

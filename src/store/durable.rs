@@ -15,7 +15,9 @@ use crate::diagnostics::{Exit, Fault};
 #[error("cannot {action} {path}: {source}")]
 #[diagnostic(
     code(store::io),
-    help("check space and permissions there: `lemctl check`")
+    help(
+        "make room in that folder, or give its permissions back (df -h, df -i, ls -ld; `lemctl check` looks at both), then do the same again"
+    )
 )]
 pub struct StoreError {
     /// What was tried.

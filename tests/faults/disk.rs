@@ -13,7 +13,7 @@ use crate::project::{Project, said};
 use crate::session::Session;
 
 const FILE: &str = "campaigns/full.yaml";
-const RUNS: usize = 3;
+const RUNS: usize = 6;
 
 /// A small file system of its own over a folder. Must be dropped before the folder is.
 struct SmallDisk {
@@ -24,7 +24,7 @@ impl SmallDisk {
     /// None, said loudly, where this user may not mount.
     fn over(project: &Project, folder: &str, options: &str) -> Option<Self> {
         let at = project.root().join(folder);
-        std::fs::create_dir_all(&at).unwrap();
+        project.folder(folder);
         let (uid, gid) = (project.user.uid, project.user.gid);
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o"])
@@ -35,7 +35,9 @@ impl SmallDisk {
         if mounted.as_ref().is_ok_and(|done| done.status.success()) {
             return Some(Self { at });
         }
-        eprintln!("SKIPPED: a file system can only be mounted by root ({mounted:?}). Nothing was tested on a small disk.");
+        eprintln!(
+            "SKIPPED: a file system can only be mounted by root ({mounted:?}). Nothing was tested on a small disk."
+        );
         None
     }
 
@@ -60,12 +62,22 @@ impl SmallDisk {
         std::fs::remove_file(self.ballast()).unwrap();
     }
 
-    fn remount(&self, how: &str) {
-        let done = Command::new("mount")
-            .args(["-o", &format!("remount,{how}")])
-            .arg(&self.at)
+    /// The folder itself, to be closed while files in it are open.
+    fn closed_later(project: &Project, folder: &str) -> Self {
+        let at = project.root().join(folder);
+        Self { at }
+    }
+
+    /// From now on nothing can be written below it by its name; what is open stays open.
+    fn close(&self) {
+        let bound = Command::new("mount")
+            .args(["--bind", self.at.as_str(), self.at.as_str()])
             .status();
-        assert!(done.unwrap().success(), "remount,{how}");
+        assert!(bound.unwrap().success());
+        let closed = Command::new("mount")
+            .args(["-o", "remount,bind,ro", self.at.as_str()])
+            .status();
+        assert!(closed.unwrap().success());
     }
 }
 
@@ -80,7 +92,7 @@ fn begun() -> Option<Project> {
     let text = campaign_text(
         "full",
         "hidden_size: [32], batch_size: [1, 2, 4]",
-        "cycles: 1",
+        "cycles: 2",
         0.3,
     );
     project.write(FILE, &text);
@@ -92,7 +104,9 @@ fn assert_stopped_by_disk(files: &Files<'_>, codes: &[&str]) {
     let events = files.events();
     let last = events.last().unwrap();
     assert!(last.get("session_ended").is_some(), "{last}");
-    let sessions = events.iter().rposition(|event| event.get("session_started").is_some());
+    let sessions = events
+        .iter()
+        .rposition(|event| event.get("session_started").is_some());
     let breaker = events[sessions.unwrap()..]
         .iter()
         .find_map(|event| event.get("breaker_opened"));
@@ -110,7 +124,7 @@ fn docker_results_full_at_every_kind_of_moment() {
     let named = disk.at.to_string();
     // The disk is full from the n-th event of a session on: containers start, engines load, attempts begin, are
     // measured and stored, and end.
-    for event in [1, 2, 4, 6, 8, 9, 10, 11] {
+    for event in [1, 2, 4, 6, 8, 9, 10, 12] {
         let mut session = Session::start(&project, &arguments);
         for _ in 0..event {
             session.wait_for("an event", |line| line.get("event").is_some());
@@ -135,11 +149,12 @@ fn docker_results_full_at_every_kind_of_moment() {
     }
     // What a kill in the middle of a write leaves.
     let files = Files::of(&project, "full");
-    let left = files.results().join("r/a1");
-    std::fs::create_dir_all(&left).unwrap();
-    std::fs::write(left.join("result.json.4194304.0.lem-tmp"), "{").unwrap();
+    let left = format!("results/full/{}/r/a1", files.id);
+    project.folder(&left);
+    let left = format!("{left}/result.json.4194304.0.lem-tmp");
+    project.write(&left, "{");
     guarantees::finishes(&project, "full", RUNS);
-    assert!(!left.join("result.json.4194304.0.lem-tmp").exists());
+    assert!(!project.root().join(left).exists());
 }
 
 #[test]
@@ -160,22 +175,28 @@ fn docker_outbox_manifests_and_a_closed_disk() {
     files.assert_nothing_left();
     drop(live);
 
-    // Results that are closed in the middle: not even the journal can be written.
-    let kept = project.root().join("kept");
-    std::fs::rename(project.root().join("results"), &kept).unwrap();
-    let results = SmallDisk::over(&project, "results", "size=40m").expect("it could mount before");
-    let copied = Command::new("cp")
-        .args(["--archive", &format!("{kept}/."), results.at.as_str()])
-        .status();
-    assert!(copied.unwrap().success());
+    // Results that are closed in the middle: the journal is open, and nothing new can be made.
+    let results = SmallDisk::closed_later(&project, "results");
     let mut session = Session::start(&project, &["campaign", "resume", "full"]);
     session.wait_phase("measure");
-    // A file that is open for writing keeps a disk from being closed; a device that fails closes it all the same. What
-    // comes next can be had here as well: with the file open, nothing new can be made below a closed folder.
-    guarantees::hold(&Files::of(&project, "full"));
+    results.close();
+    let said = session.end();
+    assert_eq!(said.code, Some(4), "{said:#?}");
+    guarantees::names(
+        &said,
+        &["Read-only file system"],
+        &["lemctl campaign resume"],
+    );
+    assert_stopped_by_disk(&files, &["disk"]);
+    let said = project.run(&["campaign", "resume", "full"]);
+    assert_eq!(said.code, Some(4), "{said:#?}");
+    guarantees::names(&said, &["Read-only file system"], &["results"]);
+    drop(results);
+    guarantees::hold(&files);
 
     // The manifest's folder, from the start: everything is measured, and only the seal is missing.
-    let manifests = SmallDisk::over(&project, "manifests", "size=40m").expect("it could mount before");
+    let manifests =
+        SmallDisk::over(&project, "manifests", "size=40m").expect("it could mount before");
     let mut session = Session::start(&project, &["campaign", "resume", "full"]);
     session.wait_event("session_started");
     manifests.fill();
@@ -185,10 +206,18 @@ fn docker_outbox_manifests_and_a_closed_disk() {
     let files = Files::of(&project, "full");
     guarantees::hold(&files);
     assert_eq!(files.events_of("sealed").len(), 0);
-    assert_eq!(manifests.at.read_dir_utf8().unwrap().count(), 1, "no torn manifest");
+    assert!(!files.manifests().join("manifest.json").exists());
+    assert_eq!(
+        project
+            .paths()
+            .iter()
+            .filter(|path| path.contains("tmp"))
+            .count(),
+        0
+    );
     manifests.empty();
     guarantees::finishes(&project, "full", RUNS);
-    drop((manifests, results));
+    drop(manifests);
 }
 
 #[test]
@@ -202,14 +231,22 @@ fn docker_too_small_from_the_start() {
         assert_eq!(said.code, Some(4), "{said:#?}");
         guarantees::names(&said, &[free], &["make room there"]);
         guarantees::names(&said, &[disk.at.as_str()], &["df -i"]);
-        assert_eq!(disk.at.read_dir_utf8().unwrap().count(), 0, "nothing was written");
+        assert_eq!(
+            disk.at.read_dir_utf8().unwrap().count(),
+            0,
+            "nothing was written"
+        );
         // `check` sees the same disk.
         let check = project.run(&["check", "--format", "json"]);
         let lines: Value = serde_json::from_str(&check.stdout).unwrap();
         let lines = lines["lines"].as_array().unwrap().iter();
         let line = lines.clone().find(|line| line["name"] == "disk space");
         let line = line.expect("a line on the disk");
-        assert_eq!((check.code, &line["status"]), (Some(4), &Value::from("fail")), "{line}");
+        assert_eq!(
+            (check.code, &line["status"]),
+            (Some(4), &Value::from("fail")),
+            "{line}"
+        );
         assert!(text(&line["detail"]).contains("results"), "{line}");
     }
 }
@@ -222,14 +259,23 @@ fn docker_a_limit_on_the_size_of_files() {
     for limit in [6_000, 9_000, 30_000] {
         let mut limited = Command::new("prlimit");
         limited.arg(format!("--fsize={limit}:{limit}")).arg("--");
-        limited.arg(plain.get_program()).args(plain.get_args()).arg("--new");
-        limited.current_dir(plain.get_current_dir().unwrap()).env_clear();
+        limited
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .arg("--new");
+        limited
+            .current_dir(plain.get_current_dir().unwrap())
+            .env_clear();
         for (key, value) in plain.get_envs() {
             limited.env(key, value.unwrap());
         }
         let said = said(limited.stdin(Stdio::null()).stdout(Stdio::piped()));
         assert_eq!(said.code, Some(4), "limit {limit}: {said:#?}");
-        guarantees::names(&said, &["File too large"], &["lemctl campaign resume", "room"]);
+        guarantees::names(
+            &said,
+            &["File too large"],
+            &["lemctl campaign resume", "room"],
+        );
         let folder = project.root().join("results/full");
         if folder.exists() {
             let files = Files::of(&project, "full");

@@ -256,7 +256,7 @@ impl ContainerEngine for DockerEngine {
     ) -> Result<Vec<Happening>, EngineError> {
         let asked = self.asked(format!("asking what befell container {id}"));
         let question = happened::between(self.docker(), &asked, id, since, until);
-        Self::within(&asked, question).await
+        self.inner.pulse.during(&asked, question).await?
     }
 
     async fn list(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>, EngineError> {

@@ -90,7 +90,10 @@ fn space_line(name: &str, place: &str, disk: std::io::Result<Disk>) -> CheckLine
     }
     match disk.free_bytes {
         0..LEAST => {
-            let fix = format!("make room there (df -h {}), or move the folder", disk.folder);
+            let fix = format!(
+                "make room there (df -h {}), or move the folder",
+                disk.folder
+            );
             CheckLine::fail(name, detail, fix)
         }
         LEAST..COMFORTABLE => CheckLine::warn(
