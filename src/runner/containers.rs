@@ -8,15 +8,19 @@ use serde_json::Value;
 
 use super::live::{self, Live};
 use super::session::{Identity, Runner, Running};
+use super::space::disk_cause;
 use super::{agent, device_nodes, reconcile, session};
 use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use crate::environment::gpu_nodes;
-use crate::execution::{Blame, Cause, Event};
+use crate::execution::{Blame, Cause, DISK_FULL, Event};
 
 /// How long PID 1 may take to end what it runs when the container is stopped.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// How far the container's CLOCK_MONOTONIC may seem to be from the host's: the time of one exec.
 const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
+
+/// What the system says of a full disk.
+const NO_SPACE: &str = "no space left on device";
 
 /// What an engine error means for the campaign.
 pub(super) fn engine_cause(error: &EngineError) -> Cause {
@@ -27,7 +31,14 @@ pub(super) fn engine_cause(error: &EngineError) -> Cause {
         EngineError::ImageMissing { .. } => "image_missing",
         _ => "engine_error",
     };
-    let cause = Cause::new(Blame::Environment, code, error.to_string());
+    let message = error.to_string();
+    // The Engine tells of its own disk in the words of the system, and no code.
+    if message.contains(NO_SPACE) {
+        return Cause::new(Blame::Environment, DISK_FULL, message).hint(
+            "make room where the Engine keeps its data: docker system df, then docker info -f '{{.DockerRootDir}}'",
+        );
+    }
+    let cause = Cause::new(Blame::Environment, code, message);
     match miette::Diagnostic::help(error) {
         Some(help) => cause.hint(help.to_string()),
         None => cause,
@@ -101,7 +112,7 @@ impl<E: ContainerEngine> Runner<E> {
     async fn launch(&mut self, backend: &str) -> Result<Value, Cause> {
         let folders = self.opened.folders.clone();
         let Identity { uid, gid } = self.setting.identity;
-        let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
+        let disk = |error: crate::store::StoreError| disk_cause(&error);
         let live = Live::make(&folders, backend, uid, gid).map_err(disk)?;
         self.lease.hold(&live.control).map_err(disk)?;
         let service = &self.setting.services[backend];
@@ -245,7 +256,7 @@ impl<E: ContainerEngine> Runner<E> {
             .await
             .map_err(|error| engine_cause(&error))?;
         live::remove(&self.opened.folders.live().join(backend))
-            .map_err(|error| environment("disk", error.to_string()))?;
+            .map_err(|error| disk_cause(&error))?;
         Ok(Value::Null)
     }
 

@@ -1,14 +1,11 @@
-//! A worker's log: its stderr, in a bounded file, and its last lines for error messages.
+//! A worker's log: its stderr, in bounded files, and its last lines for error messages.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Write;
 
 use super::harmless::{Harmless, is_obeyed};
 use super::lines::{Lines, Piece};
+use super::log_file::LogFile;
 
-/// Bytes of a worker's stderr that are kept.
-const MAX_LOG_BYTES: u64 = 8 * 1024 * 1024;
 /// Longest line that is kept for error messages.
 const MAX_TAIL_LINE: usize = 400;
 /// Lines kept for error messages.
@@ -17,21 +14,17 @@ const TAIL_LINES: usize = 8;
 /// The log of one worker.
 #[derive(Debug)]
 pub struct Log {
-    file: Option<File>,
-    written: u64,
-    dropped: u64,
+    file: Option<LogFile>,
     harmless: Harmless,
     lines: Lines,
     tail: VecDeque<String>,
 }
 
 impl Log {
-    /// A log that goes to `file`; if it cannot be written, only the tail is kept.
-    pub fn new(file: Option<File>) -> Self {
+    /// A log that goes to `file`, if there is one; the tail is kept anyway.
+    pub fn new(file: Option<LogFile>) -> Self {
         Self {
             file,
-            written: 0,
-            dropped: 0,
             harmless: Harmless::default(),
             lines: Lines::new(16 * 1024),
             tail: VecDeque::new(),
@@ -40,15 +33,8 @@ impl Log {
 
     /// Takes the next bytes of stderr.
     pub fn push(&mut self, bytes: &[u8]) {
-        let clean = self.harmless.clean(bytes);
-        let room = usize::try_from(MAX_LOG_BYTES - self.written).unwrap_or(usize::MAX);
-        let kept = &clean.as_bytes()[..clean.len().min(room)];
-        self.dropped += (clean.len() - kept.len()) as u64;
-        self.written += kept.len() as u64;
-        if let Some(file) = &mut self.file
-            && file.write_all(kept).is_err()
-        {
-            self.file = None;
+        if let Some(file) = &mut self.file {
+            file.push(self.harmless.clean(bytes).as_bytes());
         }
         let tail = &mut self.tail;
         self.lines.push(bytes, |piece| {
@@ -60,6 +46,11 @@ impl Log {
         });
     }
 
+    /// What the disk said when the log could not be written, once.
+    pub fn take_trouble(&mut self) -> Option<std::io::Error> {
+        self.file.as_mut()?.take_trouble()
+    }
+
     /// The last lines, with a lead-in for the end of a sentence; empty if nothing was said.
     pub fn tail(&self) -> String {
         if self.tail.is_empty() {
@@ -67,20 +58,6 @@ impl Log {
         }
         let lines: Vec<&str> = self.tail.iter().map(String::as_str).collect();
         format!("; it last said: {}", lines.join(" | "))
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        if self.dropped > 0
-            && let Some(file) = &mut self.file
-        {
-            let _ = writeln!(
-                file,
-                "\n[lemctl: {} more bytes were not kept]",
-                self.dropped
-            );
-        }
     }
 }
 
@@ -107,18 +84,5 @@ mod tests {
         let tail = log.tail();
         assert!(tail.contains("line 19") && !tail.contains("line 11 "));
         assert!(!tail.contains('\u{1b}'));
-    }
-
-    #[test]
-    fn the_file_is_bounded_and_says_so() {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        let mut log = Log::new(Some(file.reopen().expect("reopens")));
-        for _ in 0..100 {
-            log.push(&[b'x'; 100_000]);
-        }
-        drop(log);
-        let text = std::fs::read_to_string(file.path()).expect("reads");
-        assert!(text.len() as u64 <= MAX_LOG_BYTES + 100);
-        assert!(text.ends_with("more bytes were not kept]\n"));
     }
 }
