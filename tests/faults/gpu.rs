@@ -2,7 +2,7 @@
 //! The GPU is the simulator's (docs/simulator.md), all else is real. A missing library, an unknown UUID, a planted leak
 //! and a stranger's process are in `tests/docker_energy/refusals.rs` and `leaks.rs`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::campaign_files::{Files, docker, text};
 use crate::guarantees::{self, hold};
@@ -45,7 +45,11 @@ fn docker_a_gpu_that_is_lost_stops_the_campaign_until_it_is_back() {
         .project
         .run(&lab.arguments(&["campaign", "resume", campaign.name]));
     assert_eq!(said.code, Some(4), "{said:#?}");
-    guarantees::names(&said, &["lost"], &["gpu-reset", "fix:"]);
+    guarantees::names(
+        &said,
+        &["cannot be read", "gpu_lost"],
+        &["gpu-reset", "fix:"],
+    );
     assert_eq!(lab.results(&campaign).len(), 1, "{said:#?}");
     files.assert_nothing_left();
     finishes(&lab, &campaign, 3, &["--retry", "failed"]);

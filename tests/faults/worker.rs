@@ -116,7 +116,7 @@ fn docker_streams_of_a_hostile_worker_cost_its_run_only_and_no_memory() {
     for (cause, word) in
         causes
             .iter()
-            .zip(["1048576 bytes", "not an event", "not an event", "of 209"])
+            .zip(["1048576 bytes", "not an event", "not an event", "of 524"])
     {
         assert_eq!(cause["blame"], "worker");
         assert!(text(&cause["message"]).contains(word), "{cause:#}");
