@@ -10,15 +10,18 @@ use crate::fake_engine::FakeEngine;
 use crate::fake_worker::{Act, TestClock};
 use crate::stage::{EIGHT, Stage};
 
-/// A campaign of eight runs; in the first one's window `deed` is done to its container.
-async fn disturbed(deed: impl Fn(&FakeEngine, &str) + Send + Sync + 'static) -> Stage {
+/// A campaign of eight runs; when the first worker is first asked that, `deed` is done to its container.
+async fn disturbed(
+    at: &'static str,
+    deed: impl Fn(&FakeEngine, &str) + Send + Sync + 'static,
+) -> Stage {
     let stage = Stage::new(EIGHT);
     let engine = stage.engine.clone();
     let act = move || {
         let name = engine.names().pop_first().expect("a container runs");
         deed(&engine, &name);
     };
-    stage.worker.at("go", 1, Act::Also(Arc::new(act)));
+    stage.worker.at(at, 1, Act::Also(Arc::new(act)));
     stage.up().await.unwrap();
     stage.assert_nothing_left();
     stage
@@ -40,7 +43,7 @@ fn containers(stage: &Stage) -> usize {
 #[tokio::test(start_paused = true)]
 async fn what_was_done_to_a_container_rejects_its_run_by_name_and_makes_it_anew() {
     for action in ["pause", "update", "exec_start: sh", "kill", "oom"] {
-        let stage = disturbed(move |engine, name| {
+        let stage = disturbed("go", move |engine, name| {
             engine.befall(name, wall(), action);
         })
         .await;
@@ -61,7 +64,7 @@ async fn what_was_done_to_a_container_rejects_its_run_by_name_and_makes_it_anew(
 #[tokio::test(start_paused = true)]
 async fn what_only_looks_or_lies_before_the_run_costs_nothing() {
     for (action, seconds_ago) in [("rename", 0), ("top", 0), ("exec_die", 0), ("pause", 3600)] {
-        let stage = disturbed(move |engine, name| {
+        let stage = disturbed("go", move |engine, name| {
             let at = wall() - chrono::TimeDelta::seconds(seconds_ago);
             engine.befall(name, at, action);
         })
@@ -73,7 +76,7 @@ async fn what_only_looks_or_lies_before_the_run_costs_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_container_that_was_restarted_is_another() {
-    let stage = disturbed(|engine, name| engine.restart(name)).await;
+    let stage = disturbed("measure", |engine, name| engine.restart(name)).await;
     assert_eq!(stage.codes()[0], "container_lost", "{:?}", stage.verdicts());
     assert_eq!((stage.times_accepted().len(), containers(&stage)), (7, 2));
 }
