@@ -77,7 +77,7 @@ DEAD = EngineDeadError("EngineCore encountered an issue. See stack trace (above)
         (RuntimeError("No CUDA GPUs are available"), "gpu_unavailable"),
         (
             ValueError("World size (4) is larger than the number of available GPUs (1) in this node."),
-            "bad_parameter",
+            "too_few_gpus",
         ),
         (RuntimeError("Found no NVIDIA driver on your system."), "cuda_unavailable"),
         (
