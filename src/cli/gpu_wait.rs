@@ -14,6 +14,9 @@ use crate::telemetry::{GpuSnapshot, LibraryInfo};
 /// The setting that names the folder of the locks.
 const FOLDER: &str = "LEM_GPU_LOCKS";
 
+/// Names the GPU simulator's scenario (docs/simulator.md): the same GPUs in another one are others.
+const SCENARIO: &str = "LEM_NVML_SIM";
+
 /// Flattened into every command that needs GPUs for itself.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct GpuWaitArguments {
@@ -55,7 +58,8 @@ impl GpuWaitArguments {
         let wait = self
             .wait_for_gpus
             .map(|minutes| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX));
-        let names = lock_names(library, gpus);
+        let scenario = settings.get(SCENARIO).map_or("", String::as_str);
+        let names = lock_names(library, scenario, gpus);
         Ok(hold(&folder, &names, wait, &HostClock, &mut output::note).await?)
     }
 }

@@ -242,6 +242,15 @@ pub(super) fn disk_cause(error: &StoreError) -> Cause {
     Cause::new(Blame::Environment, DISK_FULL, message).hint(make_room(folder))
 }
 
+/// The cause where the Engine says that its own disk is full: it does so in the words of the system, without a code.
+pub(super) fn engine_disk_full(message: &str) -> Option<Cause> {
+    message.contains("no space left on device").then(|| {
+        Cause::new(Blame::Environment, DISK_FULL, message).hint(
+            "make room where the Engine keeps its data: docker system df, then docker info -f '{{.DockerRootDir}}'",
+        )
+    })
+}
+
 /// What the disk said of a worker's log.
 pub(super) fn log_error(logs: &Utf8Path, source: std::io::Error) -> StoreError {
     StoreError {
