@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lemctl::diagnostics::{Exit, Fault};
 use lemctl::execution::Event;
-use lemctl::runner::{RunnerError, StopSignal};
+use lemctl::runner::StopSignal;
 
 use crate::fake_worker::Act;
 use crate::stage::{EIGHT, Stage};
