@@ -80,9 +80,7 @@ impl<E: ContainerEngine> Runner<E> {
             Ok(measured) => {
                 self.phase(run, Phase::Store);
                 let (leak, stranger) = (measured.leak.leak.clone(), measured.leak.stranger.clone());
-                let weights = measured.record.weights;
                 let stored = self.store(run, attempt, measured)?;
-                let sound = stored.verdict == Verdict::Accepted && leak.is_none();
                 self.record(Event::AttemptEnded {
                     run: id,
                     attempt,
@@ -94,13 +92,7 @@ impl<E: ContainerEngine> Runner<E> {
                 if let Some(leak) = leak {
                     self.make_anew(&backend, &leak).await?;
                 }
-                if let Some(cause) = stranger {
-                    return self.trip(&cause);
-                }
-                if sound {
-                    self.assess(run, attempt, weights).await?;
-                }
-                Ok(())
+                stranger.map_or(Ok(()), |cause| self.trip(&cause))
             }
             Err(Halt::Interrupted) => {
                 self.record(Event::AttemptInterrupted { run: id, attempt })?;

@@ -151,6 +151,8 @@ pub(super) struct Running {
 pub struct Ended {
     /// How many runs stand where.
     pub tally: Tally,
+    /// Experiments whose quality is still to be asked for.
+    pub unasked: usize,
     /// The manifest, if nothing is due any more.
     pub manifest: Option<Manifest>,
     /// Why it was asked to stop, if it was.
@@ -235,6 +237,21 @@ impl<E: ContainerEngine> Runner<E> {
                     plan_hash,
                     reason,
                 })?,
+                Decision::Retry {
+                    run,
+                    reason,
+                    gap_seconds,
+                } => {
+                    let attempt = self.opened.state.attempts(run);
+                    let run = self.opened.planned.plan.runs[run].id.clone();
+                    self.record(Event::RunRetried {
+                        run,
+                        attempt,
+                        reason,
+                        gap_seconds,
+                    })?;
+                }
+                Decision::Assess { run } => self.assess(run).await?,
                 Decision::Step(Step::Measure { run }) => self.measure(run).await?,
                 Decision::Step(step) => self.step(&step).await?,
             }
@@ -349,7 +366,10 @@ impl<E: ContainerEngine> Runner<E> {
         self.record(Event::SessionEnded {})?;
         live::remove(&self.opened.folders.live())?;
         let tally = self.opened.state.tally();
-        let manifest = if tally.due == 0 {
+        let unasked = self.opened.state.unasked();
+        // What the session had no more time to ask, the next one asks; what cannot be asked is sealed as it is.
+        let cut_short = stopped.is_some() || breaker.is_some();
+        let manifest = if tally.due == 0 && !(cut_short && unasked > 0) {
             let clock = self.setting.clock.clone();
             let Opened {
                 folders,
@@ -369,6 +389,7 @@ impl<E: ContainerEngine> Runner<E> {
         }
         Ok(Ended {
             tally,
+            unasked,
             manifest,
             stopped,
             breaker,
