@@ -7,8 +7,12 @@ mod campaigns;
 #[path = "support/machine.rs"]
 mod machine;
 
+#[path = "state_machine/asking.rs"]
+mod asking;
 #[path = "state_machine/growth.rs"]
 mod growth;
+#[path = "state_machine/retries.rs"]
+mod retries;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use lemctl::execution::{
 };
 use lemctl::plan::{Plan, Step};
 use lemctl::units::Digest;
-use machine::{TWO_BACKENDS, World, act, created, drive, plan, session, shape};
+use machine::{HOT, TWO_BACKENDS, World, act, created, drive, plan, session, shape};
 use proptest::prelude::*;
 
 #[test]
@@ -154,7 +158,7 @@ fn a_refused_load_is_started_once_in_a_session() {
                 assert_eq!((*run, cause.code.as_str()), (0, "needs:load-engine:0"));
                 return;
             }
-            Decision::Finished | Decision::AddCycle { .. } => panic!("{:?}", state.tally()),
+            _ => panic!("{:?}", state.tally()),
         };
         for event in act(&state, &mut world, &decision, &mut || u8::from(refuse)) {
             state.apply(&event).unwrap();
@@ -318,7 +322,7 @@ proptest! {
     fn whatever_fails_every_session_ends_in_order(
         structure in prop::sample::select(vec!["grouped", "interleaved", "shuffled", "latin_square"]),
         cold: bool,
-        luck in prop::collection::vec(prop::sample::select(vec![0u8, 0, 0, 0, 0, 1, 2, 3]), 1..80),
+        luck in prop::collection::vec(prop::sample::select(vec![0u8, 0, 0, 0, 0, 1, 2, 3, HOT]), 1..80),
     ) {
         let plan = plan(structure, 2, cold);
         let mut state = State::new(plan.clone());
