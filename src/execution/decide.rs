@@ -1,8 +1,8 @@
 //! What comes next: from the plan and what has happened, the one thing to do now.
 
 use super::enough::wants_cycle;
-use super::state::Container;
 use super::retry::again;
+use super::state::Container;
 use super::{Blame, Cause, FOREIGN_PROCESS, Reason, RunStatus, State};
 use crate::plan::{BaselineState, Step};
 use crate::units::Digest;

@@ -54,9 +54,9 @@ impl Tries {
         }
     }
 
-    /// In words, where some run was tried more than once: `7 attempts at 6 runs: 1 by lemctl itself`.
+    /// In words, where some run was tried more than once: `7 attempts, of them again: 1 by lemctl itself`.
     #[must_use]
-    pub fn words(&self, runs: usize) -> Option<String> {
+    pub fn words(&self) -> Option<String> {
         let parts = [
             (self.retried, "by lemctl itself"),
             (self.reopened, "by --retry"),
@@ -70,7 +70,7 @@ impl Tries {
             .collect();
         (!told.is_empty()).then(|| {
             format!(
-                "{} attempts at {runs} runs: again {}",
+                "{} attempts, of them again: {}",
                 self.attempts,
                 told.join(", ")
             )
@@ -162,12 +162,12 @@ mod tests {
     fn tries_are_told_only_where_there_is_something_to_tell() {
         let mut tries = Tries::default();
         tries.count(None);
-        assert_eq!(tries.words(1), None);
+        assert_eq!(tries.words(), None);
         tries.count(Some(&Because::Reopened));
         tries.count(Some(&Because::Interrupted));
         assert_eq!(
-            tries.words(1).as_deref(),
-            Some("3 attempts at 1 runs: again 1 by --retry, 1 after an interruption")
+            tries.words().as_deref(),
+            Some("3 attempts, of them again: 1 by --retry, 1 after an interruption")
         );
     }
 }

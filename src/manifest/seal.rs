@@ -293,6 +293,7 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
         images: state.images().clone(),
         models: state.models().clone(),
         tally: state.tally(),
+        tries: Some(state.tries()),
         experiments,
         runs,
         retired: state.retired(),

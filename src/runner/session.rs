@@ -7,7 +7,7 @@ use super::live::{self, Live};
 use super::models::Models;
 use super::occupancy::Resident;
 use super::power::Power;
-use super::{Lease, Opened, RunnerError, StopSignal, reconcile};
+use super::{Lease, Opened, RunnerError, StopSignal, reconcile, strays};
 use crate::clock::Clock;
 use crate::compose::Service;
 use crate::containers::{ContainerEngine, ContainerId, EngineInfo, ImageIdentity};
@@ -278,15 +278,20 @@ impl<E: ContainerEngine> Runner<E> {
             ));
         }
         let folders = self.opened.folders.clone();
-        for left in reconcile::left_over(&self.setting.engine, &folders, None).await? {
-            self.warn(format!(
-                "removing container {} of an earlier session",
-                left.name
-            ));
-            self.setting.engine.remove(&left.id).await?;
-        }
-        live::remove(&folders.live())?;
         let clock = self.setting.clock.clone();
+        let cleared = reconcile::remove_left_over(&self.setting.engine, &folders).await?;
+        for container in cleared.removed {
+            self.warn(format!(
+                "removed container {} of an earlier session",
+                container.name
+            ));
+        }
+        if let Some((_, error)) = cleared.left.into_iter().next() {
+            return Err(error.into());
+        }
+        for sentence in strays::remove_dead(&self.setting.engine, &folders, &*clock).await? {
+            self.warn(sentence);
+        }
         for sentence in self.opened.recheck(&*clock)? {
             self.warn(sentence);
         }

@@ -121,7 +121,9 @@ fn an_engine_that_does_not_load_is_not_asked_for_ever() {
             &decision,
             Decision::Step(lemctl::plan::Step::LoadEngine { .. })
         );
-        let events = act(&resumed, &mut world, &decision, &mut || if load { 2 } else { 0 });
+        let events = act(&resumed, &mut world, &decision, &mut || {
+            if load { 2 } else { 0 }
+        });
         for event in &events {
             resumed.apply(event).unwrap();
         }
@@ -149,7 +151,11 @@ fn in_another_environment_a_refusal_is_no_last_word() {
             break;
         }
     }
-    assert_eq!(state.unasked(), 0, "a refusal is final where nothing changed");
+    assert_eq!(
+        state.unasked(),
+        0,
+        "a refusal is final where nothing changed"
+    );
     let differences = vec!["images.widget.id".to_owned()];
     state
         .apply(&Event::OverrideAccepted { differences })

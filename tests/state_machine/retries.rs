@@ -33,7 +33,9 @@ fn unlucky(state: &mut State, which: &[u32], luck: u8) -> Vec<Event> {
         );
         measured += u32::from(measure);
         let hit = measure && which.contains(&measured);
-        for event in act(state, &mut world, &decision, &mut || if hit { luck } else { 0 }) {
+        for event in act(state, &mut world, &decision, &mut || {
+            if hit { luck } else { 0 }
+        }) {
             state.apply(&event).unwrap();
             let ended = event == Event::SessionEnded {};
             journal.push(event);
@@ -145,7 +147,10 @@ fn a_cold_start_stays_cold_when_it_is_tried_again() {
         match event {
             Event::StepDone { step, .. } if step.starts_with("load-engine") => fresh = true,
             Event::AttemptStarted { run, attempt } => {
-                assert!(fresh, "attempt {attempt} at {run} on a worker that measured");
+                assert!(
+                    fresh,
+                    "attempt {attempt} at {run} on a worker that measured"
+                );
                 fresh = false;
             }
             _ => {}
@@ -192,8 +197,13 @@ fn what_was_sealed_stands_until_somebody_asks() {
     let mut world = World::default();
     while state.tally().due > 0 {
         let decision = decide(&mut state);
-        let hot = matches!(&decision, Decision::Step(lemctl::plan::Step::Measure { run: 0 }));
-        for event in act(&state, &mut world, &decision, &mut || if hot { HOT } else { 0 }) {
+        let hot = matches!(
+            &decision,
+            Decision::Step(lemctl::plan::Step::Measure { run: 0 })
+        );
+        for event in act(&state, &mut world, &decision, &mut || {
+            if hot { HOT } else { 0 }
+        }) {
             state.apply(&event).unwrap();
         }
         if let Decision::Retry { .. } = decide(&mut state) {
@@ -233,7 +243,11 @@ fn a_retry_that_cannot_be_is_refused_and_changes_nothing() {
     };
     assert!(state.apply(&retry(0)).is_err(), "it was never tried");
     let journal = unlucky(&mut state, &[1], 2);
-    assert!(journal.iter().any(|event| matches!(event, Event::AttemptEnded { run: ended, .. } if *ended == run)));
+    assert!(
+        journal
+            .iter()
+            .any(|event| matches!(event, Event::AttemptEnded { run: ended, .. } if *ended == run))
+    );
     assert!(state.apply(&retry(1)).is_err(), "no session is open");
     state.apply(&session(2)).unwrap();
     assert!(state.apply(&retry(2)).is_err(), "another attempt's");

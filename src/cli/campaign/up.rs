@@ -6,7 +6,7 @@ use clap::Args;
 use super::plan::MANY_EXPERIMENTS;
 use super::{Outcome, Root};
 use crate::cli::nvml::NvmlArguments;
-use crate::cli::session::{self, ProgressArguments};
+use crate::cli::session::{self, ProgressArguments, Signals};
 use crate::cli::{CliError, output};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
@@ -53,8 +53,16 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
     }
     let (setting, stopper) =
         session::prepare(root, &planned, &arguments.nvml, arguments.progress).await?;
+    let signals = Signals::hear()?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
-    session::run(root, setting, stopper, opened, arguments.progress).await
+    session::run(
+        root,
+        setting,
+        (stopper, signals),
+        opened,
+        arguments.progress,
+    )
+    .await
 }
 
 fn confirmed(arguments: &Up, planned: &Planned) -> bool {

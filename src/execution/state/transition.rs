@@ -230,7 +230,9 @@ impl State {
                 self.require(
                     failed && state.attempts.len() == *attempt as usize,
                     "run_retried",
-                    &format!("attempt {attempt} at {run} is no last one that was rejected or failed"),
+                    &format!(
+                        "attempt {attempt} at {run} is no last one that was rejected or failed"
+                    ),
                 )?;
                 self.retry(index, reason.clone(), *gap_seconds);
             }
