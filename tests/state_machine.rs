@@ -206,6 +206,40 @@ fn a_failed_image_skips_its_backend_and_no_other() {
     }
 }
 
+/// A first session begins before its model is known; from the step that has it the environment's hash holds it.
+#[test]
+fn the_model_enters_the_environments_hash_when_it_is_known() {
+    let text = TWO_BACKENDS
+        .replace("{random: {seed: 1}}", "{local: {path: m}}")
+        .replace("[reference, gadget]", "[widget]")
+        .replace(
+            "reference: {num_layers: [1, 2], batch_size: [1, 2]}",
+            "widget: {load_quantised: [true]}",
+        )
+        .replace("arrival: batch", "arrival: {closed_loop: {concurrency: 1}}");
+    let campaign = campaigns::load_text(&text);
+    let plan = Arc::new(Plan::new(&campaign, campaign.expand().experiments));
+    let mut state = State::new(plan.clone());
+    state.apply(&created(&plan)).unwrap();
+    state.apply(&session(1)).unwrap();
+    let hash = Digest::of(b"with the model");
+    let done = |detail| Event::StepDone {
+        step: "ensure-model:widget".into(),
+        detail,
+    };
+    state
+        .apply(&done(serde_json::json!({ "id": "m" })))
+        .unwrap();
+    assert_eq!(
+        state.environment().unwrap().0,
+        Digest::ZERO,
+        "of an older lemctl"
+    );
+    let detail = serde_json::json!({ "id": "m", "environment_hash": hash });
+    state.apply(&done(detail)).unwrap();
+    assert_eq!(state.environment().unwrap().0, hash);
+}
+
 #[test]
 fn an_illegal_event_is_refused_and_changes_nothing() {
     let plan = plan("interleaved", 1, false);
