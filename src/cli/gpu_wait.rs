@@ -8,7 +8,7 @@ use super::{Root, output};
 use crate::clock::HostClock;
 use crate::diagnostics::Failure;
 use crate::environment::{GpuLocks, LockFolder};
-use crate::runner::{hold, lock_names};
+use crate::runner::{hold_gpus, lock_names};
 use crate::telemetry::{GpuSnapshot, LibraryInfo};
 
 /// The setting that names the folder of the locks.
@@ -60,6 +60,6 @@ impl GpuWaitArguments {
             .map(|minutes| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX));
         let scenario = settings.get(SCENARIO).map_or("", String::as_str);
         let names = lock_names(library, scenario, gpus);
-        Ok(hold(&folder, &names, wait, &HostClock, &mut output::note).await?)
+        Ok(hold_gpus(&folder, &names, wait, &HostClock, &mut output::note).await?)
     }
 }

@@ -95,7 +95,7 @@ async fn pull(arguments: &Pull, root: &Root, models: &Models) -> Outcome {
     let owner = Owner::of_pull(models, &wanted);
     let lease = Lease::new(Arc::new(HostClock));
     let (stopper, stop) = StopSignal::new();
-    let listening = tokio::spawn(session::listen(stopper));
+    let listening = tokio::spawn(session::listen(session::Signals::hear()?, stopper));
     let mut told = |done, total| shown.at(done, total);
     let mut watch = Watch {
         stop: &stop,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Cause;
+use super::{Because, Cause};
 use crate::quality::Quality;
 use crate::units::Digest;
 
@@ -90,6 +90,9 @@ pub struct Attempt {
     pub verdict: Option<Verdict>,
     /// Its result; none if it has none, or its file was lost.
     pub result: Option<ResultFile>,
+    /// Why it was made, if another one came before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Because>,
 }
 
 /// Headline figures by name (units are in the name), for tables and manifests.

@@ -24,7 +24,7 @@ pub use run_result::{
     BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
     RunResult, Split, WarmupNote, changes,
 };
-pub use seal::{SealError, check_result, seal, write_sums};
+pub use seal::{SealError, check_file, check_result, seal, write_sums};
 pub use types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, MeasuredOn, RunEntry, SUMS_FILE,
 };

@@ -30,7 +30,7 @@ pub fn lock_names(library: &LibraryInfo, scenario: &str, gpus: &[GpuSnapshot]) -
 ///
 /// # Errors
 /// [`GpuLockError`]; a holder is the last one seen.
-pub async fn hold(
+pub async fn hold_gpus(
     folder: &LockFolder,
     names: &[String],
     wait: Option<Duration>,
