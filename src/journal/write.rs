@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -71,6 +72,7 @@ impl Journal {
         };
         let file = File::options()
             .append(true)
+            .custom_flags(super::NO_LINK)
             .open(&path)
             .map_err(io("open"))?;
         if replayed.torn_bytes > 0 {

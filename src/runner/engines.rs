@@ -1,7 +1,6 @@
 //! The steps that load and unload an engine: a worker's life.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::time::Duration;
 
 use lem_protocol::{
@@ -17,6 +16,7 @@ use super::window_notes::load_seconds;
 use super::worker_codes::worker_cause;
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
+use crate::store::new_file;
 use crate::worker::{Worker, WorkerError, exit_record, printable};
 
 /// How long a worker may take to free everything.
@@ -67,8 +67,9 @@ impl<E: ContainerEngine> Runner<E> {
             .exec(&container, &argv)
             .await
             .map_err(|error| engine_cause(&error))?;
-        let log = self.opened.folders.logs().join(format!("{worker_id}.log"));
-        let mut worker = Worker::new(session, File::create(log).ok());
+        let logs = self.opened.folders.logs();
+        let log = new_file(&logs, &format!("{worker_id}.log"));
+        let mut worker = Worker::new(session, log.ok());
         let plan = self.opened.planned.plan.clone();
         let campaign = self.opened.planned.campaign.clone();
         let timeouts = &campaign.execution.timeouts;

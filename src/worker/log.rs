@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 
 use super::lines::{Lines, Piece};
+use crate::diagnostics::harmless_line;
 
 /// Bytes of a worker's stderr that are kept.
 const MAX_LOG_BYTES: u64 = 8 * 1024 * 1024;
@@ -84,10 +85,7 @@ impl Drop for Log {
 /// terminal would obey.
 pub fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_TAIL_LINE)]);
-    text.trim_end()
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    harmless_line(text.trim_end()).into_owned()
 }
 
 #[cfg(test)]
