@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::Write;
 
 use super::lines::{Lines, Piece};
-use crate::diagnostics::harmless_line;
 
 /// Bytes of a worker's stderr that are kept.
 const MAX_LOG_BYTES: u64 = 8 * 1024 * 1024;
@@ -85,7 +84,10 @@ impl Drop for Log {
 /// terminal would obey.
 pub fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_TAIL_LINE)]);
-    harmless_line(text.trim_end()).into_owned()
+    text.trim_end()
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Made {
             let Ok(history) = docker.image_history(id).await else {
                 continue;
             };
-            let told = |layer: &bollard::models::HistoryResponseItem| {
+            let told = |layer: &bollard::models::ImageHistoryResponseItem| {
                 secrets
                     .iter()
                     .any(|secret| layer.created_by.contains(secret))
