@@ -11,4 +11,4 @@ mod terminal;
 pub use exit::Exit;
 pub use fault::{Failure, Fault};
 pub use problem::{Place, Problem, ProblemReport, nearest};
-pub use terminal::{harmless, harmless_json, harmless_line};
+pub use terminal::{harmless, harmless_json, harmless_line, is_obeyed};

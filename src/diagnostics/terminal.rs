@@ -9,7 +9,8 @@ const HIDDEN: char = '\u{fffd}';
 /// Whether a character may do something to a terminal, or to the order and visibility of what stands beside it: all
 /// control characters, line and paragraph separators, and Unicode's format characters for direction, annotation,
 /// width zero and tags.
-fn drives(character: char) -> bool {
+#[must_use]
+pub fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -42,7 +43,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 /// only, so the value stays the same. Line breaks between values stay.
 #[must_use]
 pub fn harmless_json(json: &str) -> Cow<'_, str> {
-    let bad = |character: char| drives(character) && character != '\n';
+    let bad = |character: char| is_obeyed(character) && character != '\n';
     if !json.contains(bad) {
         return Cow::Borrowed(json);
     }
@@ -61,7 +62,7 @@ pub fn harmless_json(json: &str) -> Cow<'_, str> {
 }
 
 fn replaced(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let bad = |character: char| drives(character) && !stays(character);
+    let bad = |character: char| is_obeyed(character) && !stays(character);
     if !text.contains(bad) {
         return Cow::Borrowed(text);
     }
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn nothing_that_drives_a_terminal_is_left() {
         let line = harmless_line(HOSTILE);
-        assert!(!line.contains(drives), "{line:?}");
+        assert!(!line.contains(is_obeyed), "{line:?}");
         assert!(line.starts_with('a') && line.ends_with("é漢"));
         assert_eq!(line.chars().count(), HOSTILE.chars().count());
         assert_eq!(harmless("a\n\tb"), "a\n\tb");
@@ -95,7 +96,7 @@ mod tests {
             serde_json::to_string_pretty(&value).unwrap(),
         ] {
             let shown = harmless_json(&text);
-            assert!(!shown.replace('\n', "").contains(drives), "{shown:?}");
+            assert!(!shown.replace('\n', "").contains(is_obeyed), "{shown:?}");
             assert_eq!(
                 serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
                 value

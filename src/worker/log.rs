@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
 
+use super::harmless::Harmless;
 use super::lines::{Lines, Piece};
+use crate::diagnostics::harmless_line;
 
 /// Bytes of a worker's stderr that are kept.
 const MAX_LOG_BYTES: u64 = 8 * 1024 * 1024;
@@ -19,6 +21,7 @@ pub struct Log {
     file: Option<File>,
     written: u64,
     dropped: u64,
+    harmless: Harmless,
     lines: Lines,
     tail: VecDeque<String>,
 }
@@ -30,6 +33,7 @@ impl Log {
             file,
             written: 0,
             dropped: 0,
+            harmless: Harmless::default(),
             lines: Lines::new(16 * 1024),
             tail: VecDeque::new(),
         }
@@ -37,9 +41,10 @@ impl Log {
 
     /// Takes the next bytes of stderr.
     pub fn push(&mut self, bytes: &[u8]) {
+        let clean = self.harmless.clean(bytes);
         let room = usize::try_from(MAX_LOG_BYTES - self.written).unwrap_or(usize::MAX);
-        let kept = &bytes[..bytes.len().min(room)];
-        self.dropped += (bytes.len() - kept.len()) as u64;
+        let kept = &clean.as_bytes()[..clean.len().min(room)];
+        self.dropped += (clean.len() - kept.len()) as u64;
         self.written += kept.len() as u64;
         if let Some(file) = &mut self.file
             && file.write_all(kept).is_err()
@@ -84,10 +89,7 @@ impl Drop for Log {
 /// terminal would obey.
 pub fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_TAIL_LINE)]);
-    text.trim_end()
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    harmless_line(text.trim_end()).into_owned()
 }
 
 #[cfg(test)]

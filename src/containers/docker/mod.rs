@@ -8,6 +8,7 @@ mod build_secrets;
 mod create;
 mod errors;
 mod exec;
+mod happened;
 mod negotiate;
 mod observe;
 mod socket;
@@ -23,13 +24,14 @@ use bollard::query_parameters::{
     StopContainerOptions,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use self::errors::{Asked, translate};
 use super::{
     ContainerEngine, ContainerId, ContainerSpec, ContainerState, ContainerSummary, EngineError,
-    EngineInfo, ExecSession, ExecStatus, ImageBuild, ImageIdentity, VolumeSummary,
+    EngineInfo, ExecSession, ExecStatus, Happening, ImageBuild, ImageIdentity, VolumeSummary,
 };
 
 /// Longest wait for an answer. Starting a container on a busy host takes seconds; minutes mean a daemon
@@ -247,6 +249,17 @@ impl ContainerEngine for DockerEngine {
         let none = None::<bollard::query_parameters::InspectContainerOptions>;
         let call = self.docker().inspect_container(id.as_str(), none);
         Ok(absent(Self::answer(&asked, call).await)?.map(observe::container))
+    }
+
+    async fn happened(
+        &self,
+        id: &ContainerId,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Happening>, EngineError> {
+        let asked = self.asked(format!("asking what befell container {id}"));
+        let question = happened::between(self.docker(), &asked, id, since, until);
+        Self::within(&asked, question).await
     }
 
     async fn list(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>, EngineError> {
