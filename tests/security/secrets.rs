@@ -83,10 +83,13 @@ fn a_secret_never_becomes_a_containers_variable() {
     );
     assert_eq!(project.without_engine(&["models", "list"]).code, Some(0));
     for (from, to) in [
-        ("HOME: /tmp", "HOME: ${HF_TOKEN}"),
-        ("HOME: /tmp", "HOME: $HF_TOKEN"),
-        ("HOME: /tmp", "HF_TOKEN: \"x\""),
-        ("HOME: /tmp", "HUGGING_FACE_HUB_TOKEN: \"x\""),
+        ("      HOME: /tmp\n", "      HOME: ${HF_TOKEN}\n"),
+        ("      HOME: /tmp\n", "      HOME: $HF_TOKEN\n"),
+        ("      HOME: /tmp\n", "      HF_TOKEN: \"x\"\n"),
+        (
+            "      HOME: /tmp\n",
+            "      HUGGING_FACE_HUB_TOKEN: \"x\"\n",
+        ),
         (
             "image: lemctl/reference:0.1.0",
             "image: ${PIP_INDEX_URL:-x}",
