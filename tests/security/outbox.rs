@@ -122,7 +122,7 @@ fn docker_a_worker_that_means_harm_fails_and_leaves_nothing() {
         ("3", "a file with 2 names"),
         ("4", "no plain file"),
         ("5", "larger than"),
-        ("6", "recursion limit"),
+        ("6", "not a record"),
         ("7", "a link"),
         ("8", "accepted"),
         ("9", "evil"),

@@ -11,6 +11,8 @@ use std::sync::Mutex;
 
 /// What is measured: the attempt, and the trick.
 static NOW: Mutex<(String, u32)> = Mutex::new((String::new(), 0));
+/// SHA-256 of 200,000 opening brackets.
+const DEEP: &str = "7725b1ee1e05d1581ed8d02dbe86c73ef63af947beb84bfd7fa74966643c8e3d";
 /// What a terminal would obey: clear, title, bell, colour, another direction of writing.
 const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}evil";
 
@@ -80,7 +82,13 @@ fn play(trick: u32, attempt: &str, line: String) -> String {
             .open(&record)
             .and_then(|file| file.set_len(1 << 40))
             .expect("sparse"),
-        6 => fs::write(&record, "[".repeat(200_000)).expect("written"),
+        // Deeper than a reader's stack; the sum that it tells is right.
+        6 => {
+            fs::write(&record, "[".repeat(200_000)).expect("written");
+            let (head, rest) = line.split_once("\"sha256\":\"").expect("it is told");
+            let rest = &rest[rest.find('"').expect("it ends")..];
+            return format!("{head}\"sha256\":\"{DEEP}{rest}");
+        }
         // The folder itself is a link.
         7 => {
             let other = Path::new("/outbox/other");
