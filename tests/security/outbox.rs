@@ -67,6 +67,10 @@ impl Hostile {
         std::fs::write(&program, built("tests/support/hostile_worker.rs")).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&program, mode).unwrap();
+        let user = &project.user;
+        if user.switched {
+            std::os::unix::fs::chown(&program, Some(user.uid), Some(user.gid)).unwrap();
+        }
         project.expect(0, &["images", "build", "reference", "--quiet"]);
         Some(Self { project, image })
     }

@@ -105,8 +105,12 @@ impl Target<'_> {
             if wrong >= MAX_WRONG {
                 let _ = std::fs::remove_file(&growing.path);
                 let name = &self.entry.name;
+                let sum = match self.entry.sha256 {
+                    Some(_) => "SHA-256",
+                    None => "sum",
+                };
                 let message = format!(
-                    "{name} of {} came {wrong} times with other bytes than its sum says ({bytes} bytes)",
+                    "{name} of {} came {wrong} times with other bytes than its {sum} says ({bytes} bytes)",
                     self.hub.id
                 );
                 return Err(Failure::new("download_broken", message).hint(
