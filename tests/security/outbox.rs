@@ -68,9 +68,7 @@ impl Hostile {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&program, mode).unwrap();
         let user = &project.user;
-        if user.switched {
-            std::os::unix::fs::chown(&program, Some(user.uid), Some(user.gid)).unwrap();
-        }
+        std::os::unix::fs::chown(&program, Some(user.uid), Some(user.gid)).unwrap();
         project.expect(0, &["images", "build", "reference", "--quiet"]);
         Some(Self { project, image })
     }
