@@ -23,7 +23,7 @@ WORKER_TOOLS := $(TARGET)/worker-tools
 CPU_TORCH := tests/support/cpu-torch/build
 SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
 
-.PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy lint test-docs \
+.PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy deny lint test-docs \
 	test-all docs worker-lint worker-test catalogue cpu-torch
 
 help: ## list the targets
@@ -67,7 +67,7 @@ images: ## build the static programs that go into the images, into images/dist
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-reference images/dist/lem-worker
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-fetch images/dist/lem-fetch
 
-test: ready fmt-check clippy worker-lint images cpu-torch worker-test test-docs test-all ## everything: format, lints, unit, property, snapshot, CLI and Docker tests
+test: ready fmt-check clippy deny worker-lint images cpu-torch worker-test test-docs test-all ## everything: format, lints, unit, property, snapshot, CLI and Docker tests
 	@echo "make test: format, lints, doc tests and all tests passed ($(if $(NEXTEST),cargo nextest,cargo test))."
 
 fmt-check:
@@ -81,6 +81,9 @@ $(WORKER_TOOLS)/made: $(WORKER)/requirements-tools.txt
 	python3 -m venv --clear $(WORKER_TOOLS)
 	$(WORKER_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+deny: ## licences, bans and sources of all packages, where cargo-deny is installed
+	@scripts/deny.sh
 
 worker-lint: $(WORKER_TOOLS)/made ## ruff and mypy --strict on the worker of the Python engines
 	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/ruff format --check && $(abspath $(WORKER_TOOLS))/bin/ruff check \

@@ -21,7 +21,7 @@ use crate::manifest::{
     BaselineNote, EnergyNote, GpuNote, READINGS_FILE, RESULT_FILE, RESULT_SCHEMA_VERSION,
     RecordFile, RunResult, Split, changes, identities,
 };
-use crate::store::{Folders, StoreError, sync_folder, write_durable};
+use crate::store::{Folders, StoreError, make_within, sync_folder, write_durable};
 use crate::telemetry::ReadCode;
 use crate::units::Digest;
 
@@ -45,7 +45,7 @@ impl<E: ContainerEngine> Runner<E> {
         let results = self.opened.folders.results();
         let path = Folders::attempt(&id, attempt);
         let folder = results.join(&path);
-        std::fs::create_dir_all(&folder).map_err(StoreError::at("make", &folder))?;
+        make_within(&results, path.as_str().into())?;
         let bytes = measured.collected.bytes.clone();
         let (result, readings) = self.result(run, attempt, measured);
         let headline = headline(&result);

@@ -133,6 +133,9 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         (_, Some(known)) => cause.hint(known.hint),
         (WorkerError::Gone { .. }, None) => cause
             .hint("the end of the worker's log in the campaign's logs folder may tell of its end"),
+        (WorkerError::Protocol { .. }, None) => cause.hint(
+            "its stdout is for the protocol alone: rebuild the image where it is not of this lemctl's version; the next run gets a new worker",
+        ),
         (WorkerError::TimedOut { .. }, None) => {
             cause.hint("raise `execution.timeouts` if it only needed longer")
         }

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::harmless::Harmless;
 use super::lines::{Lines, Piece};
 use super::log_file::LogFile;
+use crate::diagnostics::harmless_line;
 
 /// Longest line that is kept for error messages.
 const MAX_TAIL_LINE: usize = 400;
@@ -14,6 +16,7 @@ const TAIL_LINES: usize = 8;
 #[derive(Debug)]
 pub struct Log {
     file: Option<LogFile>,
+    harmless: Harmless,
     lines: Lines,
     tail: VecDeque<String>,
 }
@@ -23,6 +26,7 @@ impl Log {
     pub fn new(file: Option<LogFile>) -> Self {
         Self {
             file,
+            harmless: Harmless::default(),
             lines: Lines::new(16 * 1024),
             tail: VecDeque::new(),
         }
@@ -30,8 +34,9 @@ impl Log {
 
     /// Takes the next bytes of stderr.
     pub fn push(&mut self, bytes: &[u8]) {
+        let clean = self.harmless.clean(bytes);
         if let Some(file) = &mut self.file {
-            file.push(bytes);
+            file.push(clean.as_bytes());
         }
         let tail = &mut self.tail;
         self.lines.push(bytes, |piece| {
@@ -62,10 +67,7 @@ impl Log {
 /// terminal would obey.
 pub fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_TAIL_LINE)]);
-    text.trim_end()
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    harmless_line(text.trim_end()).into_owned()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod conversation;
 mod error;
+mod harmless;
 mod lines;
 mod log;
 mod log_file;
