@@ -106,6 +106,9 @@ fn placed(
     place: impl FnOnce(&Utf8Path) -> std::io::Result<()>,
 ) -> Result<(), StoreError> {
     let temporary = temporary_name(path);
+    // A crash of a process with this pid may have left one, and a stranger who gave the folder: a link there is not
+    // written through.
+    let _ = std::fs::remove_file(&temporary);
     let written = File::create_new(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| place(&temporary));
