@@ -7,6 +7,7 @@ use super::live::{self, Live};
 use super::models::Models;
 use super::occupancy::Resident;
 use super::power::Power;
+use super::unfinished::remove_unfinished;
 use super::{Lease, Opened, RunnerError, StopSignal, reconcile};
 use crate::clock::Clock;
 use crate::compose::Service;
@@ -273,6 +274,7 @@ impl<E: ContainerEngine> Runner<E> {
         for sentence in self.opened.recheck(&*clock)? {
             self.warn(sentence);
         }
+        remove_unfinished(&folders, &self.opened.state)?;
         self.judge_again()
     }
 
