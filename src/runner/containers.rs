@@ -133,6 +133,7 @@ impl<E: ContainerEngine> Runner<E> {
             Running {
                 id: id.clone(),
                 live,
+                started_at: None,
             },
         );
         engine
@@ -143,6 +144,9 @@ impl<E: ContainerEngine> Runner<E> {
             .inspect(&id)
             .await
             .map_err(|error| engine_cause(&error))?;
+        if let Some(running) = self.containers.get_mut(backend) {
+            running.started_at = state.as_ref().and_then(|state| state.started_at.clone());
+        }
         let image = state.map(|state| state.image_id).unwrap_or_default();
         if let Some(known) = self.setting.images.get(backend)
             && known.id != image
@@ -319,14 +323,6 @@ impl<E: ContainerEngine> Runner<E> {
                 ));
             }
         }
-    }
-
-    /// Whether the backend's container still runs.
-    pub(super) async fn container_runs(&self, backend: &str) -> bool {
-        let Some(running) = self.containers.get(backend) else {
-            return false;
-        };
-        matches!(self.setting.engine.inspect(&running.id).await, Ok(Some(state)) if state.running && !state.paused)
     }
 }
 

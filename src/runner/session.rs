@@ -145,6 +145,8 @@ const AFTER_OUTAGE: std::time::Duration = std::time::Duration::from_secs(2);
 pub(super) struct Running {
     pub(super) id: ContainerId,
     pub(super) live: Live,
+    /// When its PID 1 was started, as the Engine writes it: another time is another life.
+    pub(super) started_at: Option<String>,
 }
 
 /// How a session ended.

@@ -41,6 +41,14 @@ impl Asked {
         }
     }
 
+    /// Not even a ping was answered.
+    pub fn silent(&self, waited: Duration) -> EngineError {
+        EngineError::TimedOut {
+            what: self.what.clone(),
+            seconds: waited.as_secs(),
+        }
+    }
+
     /// No answer in time.
     pub fn timed_out(&self) -> EngineError {
         EngineError::TimedOut {
