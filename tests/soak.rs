@@ -29,3 +29,5 @@ mod kills;
 mod left;
 #[path = "soak/look.rs"]
 mod look;
+#[path = "soak/own_image.rs"]
+mod own_image;

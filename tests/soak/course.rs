@@ -17,6 +17,8 @@ pub struct Stretch {
     pub attempt_tenth: f64,
     /// Median of the seconds from a verdict to the next intent, where no step lies between: lemctl's own.
     pub between: f64,
+    /// CPU seconds of lemctl a run, which other work on the machine hardly changes.
+    pub cpu: f64,
     /// Median of the looks at lemctl.
     pub resident_kib: u64,
     /// The least of the looks, which no passing state raises.
@@ -49,6 +51,7 @@ pub fn stretches(files: &Files<'_>, looks: &[Look], length: u64) -> Vec<Stretch>
             attempt: quantile(attempts.clone(), 0.5),
             attempt_tenth: quantile(attempts, 0.1),
             between: quantile(between, 0.5),
+            cpu: cpu_a_run(&within),
             resident_kib: quantile(resident.collect(), 0.5) as u64,
             descriptors: least(|look| look.descriptors),
             threads: least(|look| look.threads),
@@ -59,6 +62,13 @@ pub fn stretches(files: &Files<'_>, looks: &[Look], length: u64) -> Vec<Stretch>
         first = last;
     }
     found
+}
+
+fn cpu_a_run(looks: &[&Look]) -> f64 {
+    let (Some(first), Some(last)) = (looks.first(), looks.last()) else {
+        return f64::NAN;
+    };
+    (last.ticks - first.ticks) as f64 / 100.0 / (last.runs - first.runs) as f64
 }
 
 /// Seconds of each attempt that ended, and from the verdict before it where nothing lies between, by the journal.
@@ -105,8 +115,8 @@ pub fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
 
 /// A table for people, in the form of docs/reliability.md.
 pub fn table(stretches: &[Stretch]) -> String {
-    let mut text = "| runs to | attempt ms, median | tenth | between ms | RSS KiB | fds | threads | shims | processes | zombies |\n\
-                    | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    let mut text = "| runs to | attempt ms, median | tenth | between ms | CPU ms a run | RSS KiB | fds | threads | shims | processes | zombies |\n\
+                    | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for stretch in stretches {
         let Stretch {
@@ -114,6 +124,7 @@ pub fn table(stretches: &[Stretch]) -> String {
             attempt,
             attempt_tenth,
             between,
+            cpu,
             resident_kib,
             descriptors,
             threads,
@@ -122,8 +133,8 @@ pub fn table(stretches: &[Stretch]) -> String {
             zombies,
         } = stretch;
         text.push_str(&format!(
-            "| {last} | {:.0} | {:.0} | {:.1} | {resident_kib} | {descriptors} | {threads} | {shims} | {processes} | {zombies} |\n",
-            attempt * 1e3, attempt_tenth * 1e3, between * 1e3
+            "| {last} | {:.0} | {:.0} | {:.1} | {:.1} | {resident_kib} | {descriptors} | {threads} | {shims} | {processes} | {zombies} |\n",
+            attempt * 1e3, attempt_tenth * 1e3, between * 1e3, cpu * 1e3
         ));
     }
     text

@@ -8,6 +8,7 @@ use crate::campaign_files::{Files, docker};
 use crate::course::{Stretch, slope, stretches, table};
 use crate::left::{lemctls, strays};
 use crate::look::{Look, containers_of, look};
+use crate::own_image::OwnImage;
 use crate::project::Project;
 
 /// What a run may add to lemctl's resident memory: its verdict, figures and where its result lies, which the manifest
@@ -110,6 +111,7 @@ fn runs_in_one_life(runs: u64, length: u64, every: Duration) {
     let Some(project) = Project::with_docker() else {
         return;
     };
+    let _image = OwnImage::of(&project);
     let name = "long";
     project.write(
         &format!("campaigns/{name}.yaml"),

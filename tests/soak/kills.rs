@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::asked::{campaign, number};
 use crate::campaign_files::{Files, text};
 use crate::left::{lemctls, strays};
+use crate::own_image::OwnImage;
 use crate::project::Project;
 
 /// Lives without one more accepted run after which a campaign is taken to be stuck.
@@ -191,6 +192,7 @@ fn docker_many_seeds() {
     let Some(project) = Project::with_docker() else {
         return;
     };
+    let _image = OwnImage::of(&project);
     let (first, seeds) = (number("LEM_SOAK_SEED", 1), number("LEM_SOAK_SEEDS", 50));
     for number in first..first + seeds {
         println!("{}", seed(&project, number, 200, 5.0));

@@ -8,6 +8,8 @@ use std::process::Command;
 pub struct Look {
     /// Runs that had ended.
     pub runs: u64,
+    /// CPU time of lemctl so far, in ticks of 10 ms.
+    pub ticks: u64,
     /// lemctl's resident memory.
     pub resident_kib: u64,
     pub descriptors: u64,
@@ -42,8 +44,18 @@ pub fn look(pid: u32, containers: &[String], runs: u64) -> Option<Look> {
         .collect();
     let below = below(&all, &shims);
     let zombies = below.iter().filter(|pid| all[*pid].zombie).count() as u64;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let times: Vec<u64> = stat
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse().ok())
+        .collect();
     Some(Look {
         runs,
+        ticks: times.iter().sum(),
         resident_kib: field("VmRSS:")?,
         descriptors,
         threads: field("Threads:")?,
