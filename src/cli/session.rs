@@ -229,35 +229,40 @@ pub(super) fn of_tally(tally: &Tally) -> Exit {
 }
 
 /// Ctrl-C, SIGTERM or SIGHUP once: stop in order. Twice: leave now; the lease cleans up.
-pub(super) async fn listen(stopper: Stopper) {
+///
+/// They are heard from the call on, not only once what is returned is polled: a signal in between would end lemctl at once.
+pub(super) fn listen(stopper: Stopper) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let kinds = [
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
     ];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
-        return;
-    };
-    let mut asked = false;
-    loop {
-        let reason = tokio::select! {
-            _ = interrupt.recv() => "Ctrl-C",
-            _ = terminate.recv() => "SIGTERM",
-            _ = hangup.recv() => "SIGHUP",
+    let heard = kinds.map(signal);
+    async move {
+        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = heard else {
+            return;
         };
-        if asked {
-            output::note(
-                "leaving now; the containers end by themselves when their lease runs out (30 s)",
-            );
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the user asked twice: nothing in order is wanted"
-            )]
-            std::process::exit(i32::from(Exit::Interrupted.code()));
+        let mut asked = false;
+        loop {
+            let reason = tokio::select! {
+                _ = interrupt.recv() => "Ctrl-C",
+                _ = terminate.recv() => "SIGTERM",
+                _ = hangup.recv() => "SIGHUP",
+            };
+            if asked {
+                output::note(
+                    "leaving now; the containers end by themselves when their lease runs out (30 s)",
+                );
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the user asked twice: nothing in order is wanted"
+                )]
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+            asked = true;
+            output::note("stopping in order; once more to leave at once");
+            stopper.stop(reason);
         }
-        asked = true;
-        output::note("stopping in order; once more to leave at once");
-        stopper.stop(reason);
     }
 }

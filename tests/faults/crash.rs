@@ -20,19 +20,21 @@ const FILE: &str = "campaigns/crash.yaml";
 const UP: [&str; 3] = ["campaign", "up", FILE];
 const RESUME: [&str; 3] = ["campaign", "resume", NAME];
 
-/// One experiment that works, and one whose engine is refused: it fits the catalogue and no machine. Two cycles more than
+/// Two experiments that work, and two whose engine is refused: it fits the catalogue and no machine. One cycle more than
 /// `auto` begins with, because no interval is as narrow as the target.
 fn all_kinds() -> String {
     let execution = "cycles: auto, auto_cycles: {max: 8, target_half_width: 0.000001}";
     let groups = "  groups:\n    - - {hidden_size: 32, num_layers: 1}\n      - {hidden_size: 65536, num_layers: 1024}\n";
-    campaign_text(NAME, "batch_size: [1]", execution, 0.02)
+    campaign_text(NAME, "batch_size: [1, 2]", execution, 0.02)
         .replace("num_layers: [1], ", "")
         .replace("execution:", &format!("{groups}execution:"))
         .replace("max_seconds: 1,", "max_seconds: 0.05,")
 }
 
-/// What happens in the life of that campaign, from its creation to its seal.
-const OF_A_LIFE: [&str; 23] = [
+/// What happens in the life of that campaign, from its creation to its seal, however often it is cut. The steps that take
+/// a container down come in the one life that finds nothing due any more: of them the first is killed at here, the
+/// others where a stop is asked for.
+const OF_A_LIFE: [&str; 21] = [
     "campaign_created",
     "session_started",
     "step_started ensure-image",
@@ -52,11 +54,8 @@ const OF_A_LIFE: [&str; 23] = [
     "step_started unload-engine",
     "step_done unload-engine",
     "step_started stop-container",
-    "step_done stop-container",
     "session_ended",
     "sealed",
-    // Of a stop only.
-    "stop_requested",
 ];
 
 fn begun(text: &str) -> Option<Project> {
@@ -109,19 +108,19 @@ fn docker_killed_as_each_kind_of_event_is_on_disk() {
     let seen = at_every_kind(&project, Signal::KILL, |_, kind, said| {
         assert_eq!(said.code, None, "{kind}: {said:#?}");
     });
-    let missed: Vec<&&str> = OF_A_LIFE[..22]
+    let missed: Vec<&&str> = OF_A_LIFE
         .iter()
         .filter(|kind| !seen.contains(**kind))
         .collect();
     assert_eq!(missed, Vec::<&&str>::new(), "killed at {seen:?}");
-    assert_sealed(&project, 8);
+    assert_sealed(&project, 16);
     changes_of_mind(&project);
 }
 
 /// The same where the user asks for something: an edit, a retry, what is lost, another catalogue. Continues a sealed
 /// campaign.
 fn changes_of_mind(project: &Project) {
-    let edited = all_kinds().replace("batch_size: [1]", "batch_size: [1, 2]");
+    let edited = all_kinds().replace("batch_size: [1, 2]", "batch_size: [1, 2, 3]");
     let ask = |event: &str, more: &[&str]| {
         let mut arguments = vec![
             "campaign",
@@ -163,7 +162,7 @@ fn changes_of_mind(project: &Project) {
     let manifest = files.manifest();
     let runs = manifest["runs"].as_array().unwrap().iter();
     let accepted = runs.filter(|run| run["verdict"] == "accepted").count();
-    assert_eq!(accepted, 16, "both batch sizes");
+    assert_eq!(accepted, 24, "three batch sizes");
     project.expect(0, &["manifest", "verify", NAME]);
     clean(project, &files);
 }
@@ -179,9 +178,9 @@ fn docker_ctrl_c_as_each_kind_of_event_is_on_disk_ends_in_order() {
         return;
     };
     let seen = at_every_kind(&project, Signal::INT, |files, kind, said| {
-        // At the very end there is nothing more to stop.
-        let late = ["session_ended", "sealed"].contains(&kind);
-        let code = if late { Some(5) } else { Some(130) };
+        // Where nothing was due any more the campaign is sealed all the same: its verdicts say how it ended.
+        let sealed = files.events().last().unwrap().get("sealed").is_some();
+        let code = if sealed { Some(5) } else { Some(130) };
         // Before its first session lemctl ends as any program does.
         if kind != "campaign_created" {
             assert_eq!(said.code, code, "{kind}: {said:#?}");
@@ -194,8 +193,8 @@ fn docker_ctrl_c_as_each_kind_of_event_is_on_disk_ends_in_order() {
         }
         files.assert_nothing_left();
     });
-    assert!(seen.len() >= OF_A_LIFE.len() - 3, "{seen:?}");
-    assert_sealed(&project, 8);
+    assert!(seen.len() > 15, "{seen:?}");
+    assert_sealed(&project, 16);
 }
 
 #[test]
@@ -204,8 +203,8 @@ fn docker_ctrl_c_twice_as_each_kind_of_event_is_on_disk() {
         return;
     };
     let seen = at_every_kind_twice(&project);
-    assert!(seen.len() >= OF_A_LIFE.len() - 3, "{seen:?}");
-    assert_sealed(&project, 8);
+    assert!(seen.len() > 15, "{seen:?}");
+    assert_sealed(&project, 16);
 }
 
 /// Ctrl-C, and again as soon as the stop is in the journal: lemctl leaves at once, and what it leaves is taken away by
@@ -258,6 +257,7 @@ fn docker_killed_while_it_stops_and_while_it_loses_its_container() {
         ("attempt_interrupted", false),
         ("worker_lost", false),
         ("step_started stop-container", false),
+        ("step_done stop-container", false),
         ("attempt_ended failed", true),
         ("container_lost", true),
         ("breaker_opened", true),

@@ -100,12 +100,17 @@ pub fn signal_at_a_new_kind(
     let mut watch = Watch::new(project, name);
     let mut session = Session::start(project, arguments);
     let event = watch.wait(&mut session, |event| !seen.contains(&kind(event)));
-    let kind = event.as_ref().map(kind).filter(|_| !session.has_ended());
-    if let Some(kind) = &kind {
+    let found = event.as_ref().map(kind).filter(|_| !session.has_ended());
+    if let Some(found) = &found {
         send(&session, signal);
-        seen.insert(kind.clone());
+        seen.insert(found.clone());
     }
-    (kind, session.end())
+    let said = session.end();
+    // Another event may have come before the kill took effect: then it is that one at which lemctl died.
+    if signal == Signal::KILL && found.is_some() {
+        seen.extend(watch.new_events().last().map(kind));
+    }
+    (found, said)
 }
 
 /// Sends a signal without the time that a program for it takes. lemctl is our child: its pid is its own until it is
