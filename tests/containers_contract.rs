@@ -90,6 +90,7 @@ contract!(
     execs::a_missing_program_ends_badly_but_ends,
     execs::a_removed_container_ends_its_streams,
     execs::the_end_of_the_log_is_read,
+    execs::what_befell_a_container_is_told,
 );
 
 // What only the real Engine shows: the fields of a container, and its own words.

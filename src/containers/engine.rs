@@ -5,9 +5,12 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSpec, EngineError, ExecSession, ExecStatus, ImageBuild, ImageIdentity};
+use super::{
+    ContainerSpec, EngineError, ExecSession, ExecStatus, Happening, ImageBuild, ImageIdentity,
+};
 
 /// A container engine. Used by static dispatch; Docker implements it, and so does the test kit's fake,
 /// both under one contract suite.
@@ -56,6 +59,15 @@ pub trait ContainerEngine: Send + Sync {
         &self,
         id: &ContainerId,
     ) -> impl Future<Output = Result<Option<ContainerState>, EngineError>> + Send;
+
+    /// What befell a container between two moments of the wall clock, the second of which has passed; oldest first.
+    /// The Engine forgets: what lies far back may be missing.
+    fn happened(
+        &self,
+        id: &ContainerId,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Vec<Happening>, EngineError>> + Send;
 
     /// All containers, running or not, that carry every one of these labels.
     fn list(
@@ -180,6 +192,8 @@ pub struct ContainerState {
     pub image_id: String,
     /// When PID 1 was started, as the Engine writes it.
     pub started_at: Option<String>,
+    /// Ids of the execs that run in it.
+    pub execs: Vec<String>,
 }
 
 /// One line of a list of containers.

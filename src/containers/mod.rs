@@ -8,6 +8,7 @@ pub mod docker;
 mod engine;
 mod error;
 mod exec;
+mod happening;
 mod identity;
 mod image;
 mod overlay;
@@ -18,6 +19,7 @@ pub use engine::{
 };
 pub use error::EngineError;
 pub use exec::{ExecOutput, ExecSession, ExecStatus};
+pub use happening::Happening;
 pub use identity::{USER_NAME, group_text, passwd_text};
 pub use image::{BuildArguments, BuildFile, ImageBuild, ImageIdentity};
 pub use overlay::{Overlay, OverlayMount, labels};

@@ -10,7 +10,7 @@ use super::session::Runner;
 use super::talk::invalid;
 use crate::campaign::BaselinePolicy;
 use crate::containers::ContainerEngine;
-use crate::energy::{WindowFigures, window_figures};
+use crate::energy::{WindowFigures, codes, window_figures};
 use crate::execution::{Blame, Cause, Event, Figures, Phase, Verdict};
 use crate::manifest::{GapNote, WarmupNote};
 use crate::store::StoreError;
@@ -62,6 +62,8 @@ pub(super) struct Measured {
     pub(super) recording: Option<Recording>,
     pub(super) idle: Around,
     pub(super) leak: Between,
+    /// What somebody else did to the container meanwhile.
+    pub(super) disturbed: Option<String>,
 }
 
 impl<E: ContainerEngine> Runner<E> {
@@ -80,6 +82,7 @@ impl<E: ContainerEngine> Runner<E> {
             Ok(measured) => {
                 self.phase(run, Phase::Store);
                 let (leak, stranger) = (measured.leak.leak.clone(), measured.leak.stranger.clone());
+                let disturbed = measured.disturbed.clone();
                 let stored = self.store(run, attempt, measured)?;
                 self.record(Event::AttemptEnded {
                     run: id,
@@ -91,6 +94,9 @@ impl<E: ContainerEngine> Runner<E> {
                 })?;
                 if let Some(leak) = leak {
                     self.make_anew(&backend, &leak).await?;
+                } else if let Some(what) = disturbed {
+                    let reason = format!("{}: {what}", codes::CONTAINER_DISTURBED);
+                    self.drop_container(&backend, &reason).await?;
                 }
                 stranger.map_or(Ok(()), |cause| self.trip(&cause))
             }
@@ -136,6 +142,7 @@ impl<E: ContainerEngine> Runner<E> {
             arrival: experiment.workload.arrival,
             parameters: experiment.request.clone(),
         };
+        let began = self.moment();
         let sampler = self.sampler(run).map_err(Halt::keeping)?;
         let warmup = if campaign.warmup.enabled {
             self.phase(run, Phase::Warmup);
@@ -172,6 +179,7 @@ impl<E: ContainerEngine> Runner<E> {
         }
         let recording = sampler.map(Sampler::stop);
         let leak = self.between_runs(run).await;
+        let disturbed = self.disturbed(&experiment.backend, began).await;
         Ok(Measured {
             collected,
             record,
@@ -181,6 +189,7 @@ impl<E: ContainerEngine> Runner<E> {
             recording,
             idle,
             leak,
+            disturbed,
         })
     }
 

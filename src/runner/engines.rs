@@ -5,8 +5,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use lem_protocol::{
-    AGENT, ExitRecord, Hello, Load, Loaded as LoadedReport, Outcome, PROTOCOL_VERSION, Request,
-    WORKER,
+    AGENT, Hello, Load, Loaded as LoadedReport, Outcome, PROTOCOL_VERSION, Request, WORKER,
 };
 use serde_json::Value;
 
@@ -14,10 +13,9 @@ use super::containers::engine_cause;
 use super::occupancy::Left;
 use super::session::{Halt, Runner};
 use super::window_notes::load_seconds;
-use super::worker_codes::worker_cause;
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
-use crate::worker::{Worker, WorkerError, exit_record, printable};
+use crate::worker::{Worker, WorkerError, printable};
 
 /// How long a worker may take to free everything.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
@@ -27,6 +25,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Loaded {
     pub(super) worker: Worker,
     pub(super) worker_id: String,
+    /// The Engine's id of the exec that it is.
+    pub(super) exec: String,
     pub(super) backend: String,
     pub(super) load: usize,
     pub(super) hello: Hello,
@@ -68,6 +68,7 @@ impl<E: ContainerEngine> Runner<E> {
             .await
             .map_err(|error| engine_cause(&error))?;
         let log = self.opened.folders.logs().join(format!("{worker_id}.log"));
+        let exec = session.id.clone();
         let mut worker = Worker::new(session, File::create(log).ok());
         let plan = self.opened.planned.plan.clone();
         let campaign = self.opened.planned.campaign.clone();
@@ -125,6 +126,7 @@ impl<E: ContainerEngine> Runner<E> {
         self.engine = Some(Loaded {
             worker,
             worker_id,
+            exec,
             backend,
             load,
             hello,
@@ -132,62 +134,6 @@ impl<E: ContainerEngine> Runner<E> {
             runs: 0,
         });
         Ok(detail)
-    }
-
-    /// A worker's error with what the agent's exit record adds to it.
-    pub(super) async fn explain(
-        &self,
-        backend: &str,
-        worker_id: &str,
-        error: &WorkerError,
-    ) -> Cause {
-        let mut cause = worker_cause(error);
-        let gone = matches!(
-            error,
-            WorkerError::Gone { .. } | WorkerError::Connection { .. }
-        );
-        // Who is silent for too long may be paused.
-        if !gone && !matches!(error, WorkerError::TimedOut { .. }) {
-            return cause;
-        }
-        let lost = Cause::new(
-            Blame::Environment,
-            "container_lost",
-            format!("the container of {backend} ended, was paused or removed from outside"),
-        );
-        if !self.container_runs(backend).await {
-            return lost;
-        }
-        if !gone {
-            return cause;
-        }
-        let Some(running) = self.containers.get(backend) else {
-            return cause;
-        };
-        // The wrapper writes its record right after the worker's end, the stream may end a little before;
-        // and before the Engine itself knows that a container has ended.
-        for _ in 0..20 {
-            if let Ok(Some(bytes)) = exit_record(&running.live.outbox, worker_id)
-                && let Ok(record) = serde_json::from_slice::<ExitRecord>(&bytes)
-            {
-                let how = match (record.exit_code, record.signal, &record.error) {
-                    (_, _, Some(error)) => {
-                        format!("it could not be started: {}", printable(error.as_bytes()))
-                    }
-                    (_, Some(9), _) => "it was killed (SIGKILL): out of memory?".to_owned(),
-                    (_, Some(signal), _) => format!("signal {signal} ended it"),
-                    (Some(code), None, None) => format!("its exit code was {code}"),
-                    (None, None, None) => "it ended".to_owned(),
-                };
-                cause.message = format!("{}; {how}", cause.message);
-                return cause;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            if !self.container_runs(backend).await {
-                return lost;
-            }
-        }
-        cause
     }
 
     /// Has the worker free everything and end; sweeps what is left.

@@ -7,6 +7,7 @@ use super::live::{self, Live};
 use super::models::Models;
 use super::occupancy::Resident;
 use super::power::Power;
+use super::unfinished::remove_unfinished;
 use super::{Lease, Opened, RunnerError, StopSignal, reconcile, strays};
 use crate::clock::Clock;
 use crate::compose::Service;
@@ -144,6 +145,8 @@ const AFTER_OUTAGE: std::time::Duration = std::time::Duration::from_secs(2);
 pub(super) struct Running {
     pub(super) id: ContainerId,
     pub(super) live: Live,
+    /// When its PID 1 was started, as the Engine writes it: another time is another life.
+    pub(super) started_at: Option<String>,
 }
 
 /// How a session ended.
@@ -295,6 +298,7 @@ impl<E: ContainerEngine> Runner<E> {
         for sentence in self.opened.recheck(&*clock)? {
             self.warn(sentence);
         }
+        remove_unfinished(&folders, &self.opened.state)?;
         self.judge_again()
     }
 

@@ -113,6 +113,13 @@ impl<E: ContainerEngine> Runner<E> {
                 message: stranger.message.clone(),
             });
         }
+        if let Some(what) = &measured.disturbed {
+            let message = format!("while it was measured, this was done to its container: {what}");
+            reasons.push(Reason {
+                code: codes::CONTAINER_DISTURBED.to_owned(),
+                message,
+            });
+        }
         let verdict = if reasons.is_empty() {
             Verdict::Accepted
         } else {

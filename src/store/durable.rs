@@ -41,13 +41,16 @@ impl Fault for StoreError {
     }
 }
 
+/// What the name of a file ends with while it is written: one that keeps it was never finished.
+pub const TEMPORARY: &str = ".tmp";
+
 /// Writes a file under a temporary name, syncs it and renames it into place. The entry itself is
 /// durable only after [`sync_folder`], so that several files of one folder share that cost.
 ///
 /// # Errors
 /// If any of it fails; the temporary file is then removed and the old file, if any, stands.
 pub fn write_durable(path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let temporary = Utf8PathBuf::from(format!("{path}.tmp"));
+    let temporary = Utf8PathBuf::from(format!("{path}{TEMPORARY}"));
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| std::fs::rename(&temporary, path));

@@ -9,7 +9,7 @@ mod inputs;
 mod models;
 mod sensors;
 
-pub use durable::{StoreError, read_bounded, read_regular, sync_folder, write_durable};
+pub use durable::{StoreError, TEMPORARY, read_bounded, read_regular, sync_folder, write_durable};
 pub use folders::Folders;
 pub use inputs::Inputs;
 pub use models::{

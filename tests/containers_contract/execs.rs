@@ -204,3 +204,47 @@ pub async fn the_end_of_the_log_is_read<E: ContainerEngine>(bench: &Bench<E>) {
         Err(EngineError::NotFound { .. })
     ));
 }
+
+pub async fn what_befell_a_container_is_told<E: ContainerEngine>(bench: &Bench<E>) {
+    let since = now();
+    let id = started(bench, "a").await;
+    let other = started(bench, "b").await;
+    let mut session = bench
+        .engine
+        .exec(&id, &testbox_argv(&["wait"]))
+        .await
+        .expect("execs");
+    let told = bench.engine.happened(&id, since, now()).await;
+    let told = told.expect("the Engine tells");
+    let of_it: Vec<_> = told
+        .iter()
+        .filter(|seen| seen.exec.as_deref() == Some(&*session.id) && seen.disturbs())
+        .collect();
+    assert_eq!(of_it.len(), 1, "{told:?}");
+    assert_eq!(of_it[0].action, "exec_start");
+    assert!(of_it[0].detail.contains("wait"), "{of_it:?}");
+    // Neither what came later, nor what befell another container.
+    let before = bench.engine.happened(&id, since, since).await;
+    assert_eq!(before.expect("the Engine tells"), []);
+    let others = bench.engine.happened(&other, since, now()).await;
+    let others = others.expect("the Engine tells");
+    assert!(others.iter().all(|seen| seen.exec.is_none()), "{others:?}");
+    // Who runs in it now.
+    let running =
+        |state: Option<lemctl::containers::ContainerState>| state.expect("is there").execs;
+    let state = bench.engine.inspect(&id).await.expect("answers");
+    assert_eq!(running(state), [session.id.clone()]);
+    session.stdin.shutdown().await.expect("closes stdin");
+    drain(&mut session).await;
+    for container in [&id, &other] {
+        bench.engine.remove(container).await.expect("removes");
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the Engine's own clock is this machine's"
+)]
+fn now() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now()
+}

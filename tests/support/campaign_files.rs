@@ -87,7 +87,12 @@ impl<'a> Files<'a> {
         ] {
             let mut arguments = list.to_vec();
             arguments.push(&label);
-            assert_eq!(docker(&arguments), "", "docker {}", arguments.join(" "));
+            assert_eq!(
+                self.docker(&arguments),
+                "",
+                "docker {}",
+                arguments.join(" ")
+            );
         }
         for event in self.events_of("step_done") {
             if let Some(container) = event["detail"]["container"].as_str() {
@@ -102,10 +107,15 @@ impl<'a> Files<'a> {
         assert!(!live.exists(), "{live} is left");
     }
 
+    /// What the docker command prints, asked of the Engine that the campaign runs on.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        printed(self.project.docker_command(), arguments)
+    }
+
     /// Id of the campaign's container that exists now, if one does.
     pub fn container(&self) -> Option<String> {
         let label = format!("label=org.lemctl.campaign={}", self.id);
-        let ids = docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &label]);
+        let ids = self.docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &label]);
         let ids: Vec<&str> = ids.lines().collect();
         assert!(ids.len() <= 1, "more than one container: {ids:?}");
         ids.first().map(|id| (*id).to_owned())
@@ -122,7 +132,11 @@ pub fn text(value: &Value) -> String {
 
 /// What the docker command prints.
 pub fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().unwrap();
+    printed(Command::new("docker"), arguments)
+}
+
+fn printed(mut command: Command, arguments: &[&str]) -> String {
+    let output = command.args(arguments).output().unwrap();
     assert!(
         output.status.success(),
         "docker {}: {output:?}",

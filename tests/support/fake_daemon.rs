@@ -2,6 +2,7 @@
 //! record of the paths that were asked for.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -19,14 +20,22 @@ pub struct FakeDaemon {
 impl FakeDaemon {
     /// Listens; `answer` gets `METHOD /path?query`.
     pub fn start(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+        Self::slow(answer, |_| Duration::ZERO)
+    }
+
+    /// The same; each answer waits for as long as `delay` says.
+    pub fn slow(
+        answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
+        delay: impl Fn(&str) -> Duration + Send + Sync + 'static,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listener = UnixListener::bind(folder.path().join("docker.sock")).expect("a socket");
         let paths = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer) = (paths.clone(), Arc::new(answer));
+        let (seen, answer) = (paths.clone(), Arc::new((answer, delay)));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, answer) = (seen.clone(), answer.clone());
-                tokio::spawn(async move { serve(stream, &seen, &*answer).await });
+                tokio::spawn(async move { serve(stream, &seen, &answer.0, &answer.1).await });
             }
         });
         Self { folder, paths }
@@ -50,6 +59,7 @@ async fn serve(
     stream: UnixStream,
     seen: &Mutex<Vec<String>>,
     answer: &(dyn Fn(&str) -> Answer + Send + Sync),
+    delay: &(dyn Fn(&str) -> Duration + Send + Sync),
 ) {
     let mut stream = BufReader::new(stream);
     let mut first = String::new();
@@ -70,10 +80,14 @@ async fn serve(
     stream.read_exact(&mut body).await.expect("the body");
     let request = first.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     let (status, text) = answer(&request);
+    let wait = delay(&request);
     seen.lock().expect("held for an instant only").push(request);
     if status == 0 {
         // A daemon that was stopped keeps its connections open and says nothing.
         std::future::pending::<()>().await;
+    }
+    if wait > Duration::ZERO {
+        tokio::time::sleep(wait).await;
     }
     let head = format!(
         "HTTP/1.1 {status} Answer\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

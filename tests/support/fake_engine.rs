@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use chrono::{DateTime, Utc};
 use lemctl::containers::{ContainerId, ContainerSpec, EngineError, ExecOutput};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -110,6 +111,26 @@ impl FakeEngine {
         }
     }
 
+    /// Somebody else does something to a container at that moment, and the Engine notes it: `pause`, `exec_start: sh`.
+    pub fn befall(&self, name: &str, at: DateTime<Utc>, action: &str) {
+        let mut state = self.state();
+        if let Some(id) = state.id_of(name) {
+            state.befall(&id, at, action, None);
+        }
+    }
+
+    /// Somebody else restarts a container: every exec's stream ends, and another PID 1 runs.
+    pub fn restart(&self, name: &str) {
+        let mut state = self.state();
+        let Some(id) = state.id_of(name) else { return };
+        state.end(&id, 0);
+        if let Some(container) = state.containers.get_mut(&id) {
+            container.running = true;
+            container.exit_code = None;
+            container.started_at = "2030-01-01T00:10:00Z".to_owned();
+        }
+    }
+
     /// What PID 1 of every container writes when it starts.
     pub fn add_boot_line(&self, line: &str) {
         self.state().boot_lines.push(line.to_owned());
@@ -193,4 +214,12 @@ impl FakeEngine {
             |container| container.spec.overlay().name.clone(),
         )
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an Engine has a clock of its own"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
 }

@@ -32,6 +32,10 @@ pub struct User {
 pub struct Project {
     folder: tempfile::TempDir,
     pub user: User,
+    /// The socket of the Engine that its containers run on, where that is not the host's own.
+    engine: Option<Utf8PathBuf>,
+    /// The socket that lemctl is told of, where that is another one than the Engine's.
+    through: Option<Utf8PathBuf>,
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
@@ -53,8 +57,18 @@ impl Project {
             "these tests need a Docker Engine and the docker command: `make setup` installs both, \
              LEM_SKIP_DOCKER_TESTS=1 skips the tests. docker version: {answer:?}"
         );
+        Some(Self::built(None))
+    }
+
+    /// A project whose image is built on the Engine behind `socket`.
+    pub fn on(socket: &Utf8Path) -> Self {
+        Self::built(Some(socket.to_owned()))
+    }
+
+    fn built(engine: Option<Utf8PathBuf>) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let project = Self::new(Some(turn));
+        let mut project = Self::new(Some(turn));
+        project.engine = engine;
         for file in ["lem-agent", "lem-worker"] {
             let built = Utf8Path::new("images/dist").join(file);
             assert!(
@@ -68,7 +82,12 @@ impl Project {
         assert_eq!(project.run(&["init"]).code, Some(0));
         let built = project.run(&["images", "build", "reference"]);
         assert_eq!(built.code, Some(0), "{built:?}");
-        Some(project)
+        project
+    }
+
+    /// From now on lemctl reaches the Engine through `socket`, or directly.
+    pub fn through(&mut self, socket: Option<Utf8PathBuf>) {
+        self.through = socket;
     }
 
     /// A project for what needs no container.
@@ -83,6 +102,8 @@ impl Project {
         let project = Self {
             folder,
             user: invoking_user(),
+            engine: None,
+            through: None,
             _turn: turn,
         };
         std::fs::set_permissions(
@@ -193,10 +214,21 @@ impl Project {
         command
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", "/nonexistent");
-        if let (false, Some(host)) = (switched, std::env::var_os("DOCKER_HOST")) {
+        if let Some(socket) = self.through.as_ref().or(self.engine.as_ref()) {
+            command.env("DOCKER_HOST", format!("unix://{socket}"));
+        } else if let (false, Some(host)) = (switched, std::env::var_os("DOCKER_HOST")) {
             command.env("DOCKER_HOST", host);
         }
         command.stdin(Stdio::null());
+        command
+    }
+
+    /// The docker command on the Engine of this project's containers.
+    pub fn docker_command(&self) -> Command {
+        let mut command = Command::new("docker");
+        if let Some(socket) = &self.engine {
+            command.env("DOCKER_HOST", format!("unix://{socket}"));
+        }
         command
     }
 
@@ -263,7 +295,7 @@ impl Drop for Project {
             for id in name.path().read_dir_utf8().into_iter().flatten().flatten() {
                 let containers = ["reference", "pytorch"]
                     .map(|backend| format!("lem-{}-{backend}", id.file_name()));
-                let mut remove = Command::new("docker");
+                let mut remove = self.docker_command();
                 let _ = remove.args(["rm", "--force"]).args(containers).output();
             }
         }

@@ -22,6 +22,7 @@ use crate::arguments::{SESSION, Worker};
 use crate::clock::monotonic_ns;
 use crate::exit_record;
 use crate::failure::{Failure, exit_code};
+use crate::memory_kills;
 use crate::processes;
 
 /// How long to wait for a killed session to be gone.
@@ -37,6 +38,7 @@ pub fn run(worker: &Worker) -> Result<ExitCode, Failure> {
     fs::create_dir_all(&worker.exits)
         .map_err(|error| Failure::system("making", worker.exits.display(), error))?;
     let trouble = Trouble::new(worker);
+    let kills_before = memory_kills::count();
     let started_ns = monotonic_ns();
     let mut child = start(worker, &trouble.path)?;
     let (leftovers, status) = wait(&mut child)?;
@@ -50,6 +52,8 @@ pub fn run(worker: &Worker) -> Result<ExitCode, Failure> {
         exit_code: status.code(),
         signal: status.signal(),
         leftovers,
+        memory_kills: kills_before
+            .and_then(|before| Some(memory_kills::count()?.saturating_sub(before))),
         error,
     };
     if let Err(failure) = exit_record::write(&worker.exits, &record) {
@@ -103,7 +107,9 @@ fn end_session(leader: Pid) -> u32 {
         let left: Vec<i32> = processes::list()
             .unwrap_or_default()
             .into_iter()
-            .filter(|process| process.session == leader.as_raw() && !process.zombie)
+            // PID 1 leads no session of a worker's; whatever the list says, it is never signalled.
+            .filter(|process| process.pid > 1 && process.session == leader.as_raw())
+            .filter(|process| !process.zombie)
             .map(|process| process.pid)
             .collect();
         if left.is_empty() || monotonic_ns() >= deadline_ns {

@@ -19,6 +19,7 @@ mod exit_record;
 mod failure;
 mod init;
 mod lease;
+mod memory_kills;
 mod mounts;
 mod preflight;
 mod probe;

@@ -54,6 +54,10 @@ pub struct ExitRecord {
     pub signal: Option<i32>,
     /// Processes of its session that outlived it and were killed.
     pub leftovers: u32,
+    /// How many processes of the container the kernel killed for lack of memory during its life; absent where the
+    /// cgroup does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_kills: Option<u64>,
     /// Why its program could not be started; then the exit code is [`WORKER_NOT_STARTED`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -130,6 +134,7 @@ mod tests {
             (record.exit_code, record.signal, record.error),
             (Some(0), None, None)
         );
+        assert_eq!(record.memory_kills, None, "older agents do not say");
         let bad = good.replace("\"pid\"", "\"verdict\":\"accepted\",\"pid\"");
         assert!(serde_json::from_str::<ExitRecord>(&bad).is_err());
     }

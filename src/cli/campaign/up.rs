@@ -54,6 +54,7 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
     let (setting, stopper) =
         session::prepare(root, &planned, &arguments.nvml, arguments.progress).await?;
     let signals = Signals::hear()?;
+    runner::remove_unborn(root.path(), &planned.campaign.name)?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
     session::run(
         root,

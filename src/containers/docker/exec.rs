@@ -16,7 +16,7 @@ const READ_BUFFER: usize = 64 * 1024;
 
 /// Starts `argv` in the container, as the container's user, without a terminal.
 pub(super) async fn open(
-    docker: &Docker,
+    engine: &DockerEngine,
     asked: &Asked,
     id: &ContainerId,
     argv: &[String],
@@ -29,13 +29,16 @@ pub(super) async fn open(
         cmd: Some(argv.to_vec()),
         ..ExecConfig::default()
     };
-    let exec = DockerEngine::answer(asked, docker.create_exec(id.as_str(), config)).await?;
+    let docker = engine.docker();
+    let created = docker.create_exec(id.as_str(), config);
+    let exec = engine.answer(asked, created).await?;
     let options = StartExecOptions {
         detach: false,
         tty: false,
         output_capacity: Some(READ_BUFFER),
     };
-    let started = DockerEngine::answer(asked, docker.start_exec(&exec.id, Some(options))).await?;
+    let started = docker.start_exec(&exec.id, Some(options));
+    let started = engine.answer(asked, started).await?;
     let StartExecResults::Attached { output, input } = started else {
         return Err(asked.broken("the Engine detached an exec that was to stay attached"));
     };
@@ -46,9 +49,7 @@ pub(super) async fn open(
             Ok(ExecOutput::Stderr(message.into()))
         }
         // Without a terminal every piece has a header: bytes without one are a stream cut in the middle.
-        Ok(LogOutput::Console { .. }) => {
-            Err(asked.broken("the exec's stream was cut off in the middle"))
-        }
+        Ok(LogOutput::Console { .. }) => Err(asked.cut("the exec's stream ended in the middle")),
         Err(error) => Err(translate(&asked, error)),
     });
     Ok(ExecSession {

@@ -7,8 +7,10 @@ mod build;
 mod create;
 mod errors;
 mod exec;
+mod happened;
 mod negotiate;
 mod observe;
+mod pulse;
 mod socket;
 
 use std::collections::HashMap;
@@ -22,18 +24,23 @@ use bollard::query_parameters::{
     StopContainerOptions,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use self::errors::{Asked, translate};
+use self::pulse::Pulse;
 use super::{
     ContainerEngine, ContainerId, ContainerSpec, ContainerState, ContainerSummary, EngineError,
-    EngineInfo, ExecSession, ExecStatus, ImageBuild, ImageIdentity, VolumeSummary,
+    EngineInfo, ExecSession, ExecStatus, Happening, ImageBuild, ImageIdentity, VolumeSummary,
 };
 
-/// Longest wait for an answer. Starting a container on a busy host takes seconds; minutes mean a daemon
-/// that is stopped.
+/// Longest wait for an answer of a daemon that lives. Starting a container on a busy host takes seconds.
 const ANSWER: Duration = Duration::from_secs(60);
+/// Longest wait for the first answer, to a question that costs the daemon nothing.
+const GREETING: Duration = Duration::from_secs(15);
+/// How long a container may still be there after the Engine said that it removed it.
+const GOING: Duration = Duration::from_secs(5);
 
 /// The Docker Engine on this machine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -45,6 +52,7 @@ pub struct DockerEngine {
 struct Inner {
     socket: Utf8PathBuf,
     agreed: negotiate::Agreed,
+    pulse: Pulse,
     info: OnceCell<EngineInfo>,
 }
 
@@ -69,22 +77,23 @@ impl DockerEngine {
     /// As [`DockerEngine::connect`], less `Remote`.
     pub async fn connect_to(socket: &Utf8Path) -> Result<Self, EngineError> {
         // bollard only says that the file is absent; a connection of our own tells why it is refused.
-        match timeout(ANSWER, tokio::net::UnixStream::connect(socket)).await {
+        match timeout(GREETING, tokio::net::UnixStream::connect(socket)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(socket::connection_error(socket, &error)),
-            Err(_) => return Err(Asked::of(socket, "connecting", ANSWER).timed_out()),
+            Err(_) => return Err(Asked::of(socket, "connecting", GREETING).timed_out()),
         }
         let docker = Docker::connect_with_unix(
             socket.as_str(),
             ANSWER.as_secs(),
             bollard::API_DEFAULT_VERSION,
         )
-        .map_err(|error| translate(&Asked::of(socket, "connecting", ANSWER), error))?;
-        let agreed = timeout(ANSWER, negotiate::negotiate(docker, socket.as_str()))
+        .map_err(|error| translate(&Asked::of(socket, "connecting", GREETING), error))?;
+        let agreed = timeout(GREETING, negotiate::negotiate(docker, socket.as_str()))
             .await
-            .map_err(|_| Asked::of(socket, "GET /version", ANSWER).timed_out())??;
+            .map_err(|_| Asked::of(socket, "GET /version", GREETING).timed_out())??;
         let inner = Inner {
             socket: socket.to_owned(),
+            pulse: Pulse::of(agreed.docker.clone()),
             agreed,
             info: OnceCell::new(),
         };
@@ -107,24 +116,14 @@ impl DockerEngine {
         Asked::of(self.inner.socket.clone(), what, ANSWER)
     }
 
-    async fn within<T>(
-        asked: &Asked,
-        call: impl Future<Output = Result<T, EngineError>> + Send,
-    ) -> Result<T, EngineError> {
-        timeout(asked.timeout(), call)
-            .await
-            .unwrap_or_else(|_| Err(asked.timed_out()))
-    }
-
-    /// Waits for an answer. bollard's own timeout ends with the headers, so this one covers the body.
+    /// Waits for what a call says, its body too: bollard's own timeout ends with the headers.
     async fn answer<T>(
+        &self,
         asked: &Asked,
         call: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
     ) -> Result<T, EngineError> {
-        match timeout(asked.timeout(), call).await {
-            Ok(answer) => answer.map_err(|error| translate(asked, error)),
-            Err(_) => Err(asked.timed_out()),
-        }
+        let answer = self.inner.pulse.during(asked, call).await?;
+        answer.map_err(|error| translate(asked, error))
     }
 
     async fn info(&self) -> Result<&EngineInfo, EngineError> {
@@ -133,7 +132,7 @@ impl DockerEngine {
         self.inner
             .info
             .get_or_try_init(|| async {
-                let info = Self::answer(&asked, agreed.docker.info()).await?;
+                let info = self.answer(&asked, agreed.docker.info()).await?;
                 Ok(observe::engine(
                     info,
                     &agreed.engine,
@@ -169,7 +168,9 @@ impl ContainerEngine for DockerEngine {
 
     async fn image(&self, reference: &str) -> Result<Option<ImageIdentity>, EngineError> {
         let asked = self.asked(format!("inspecting image {reference}"));
-        let answer = Self::answer(&asked, self.docker().inspect_image(reference)).await;
+        let answer = self
+            .answer(&asked, self.docker().inspect_image(reference))
+            .await;
         let Some(image) = absent(answer)? else {
             return Ok(None);
         };
@@ -196,7 +197,7 @@ impl ContainerEngine for DockerEngine {
         };
         let body = create::body(spec, self.info().await?);
         let call = self.docker().create_container(Some(options), body);
-        Ok(ContainerId(Self::answer(&asked, call).await?.id))
+        Ok(ContainerId(self.answer(&asked, call).await?.id))
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
@@ -204,7 +205,7 @@ impl ContainerEngine for DockerEngine {
         let none = None::<bollard::query_parameters::StartContainerOptions>;
         // 304, already started, is success for bollard.
         let call = self.docker().start_container(id.as_str(), none);
-        Self::answer(&asked, call)
+        self.answer(&asked, call)
             .await
             .map_err(|error| errors::start_failed(id, error))
     }
@@ -218,7 +219,8 @@ impl ContainerEngine for DockerEngine {
             ..StopContainerOptions::default()
         };
         let patient = self.docker().clone().with_timeout(patience);
-        Self::answer(&asked, patient.stop_container(id.as_str(), Some(options))).await
+        self.answer(&asked, patient.stop_container(id.as_str(), Some(options)))
+            .await
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
@@ -229,13 +231,15 @@ impl ContainerEngine for DockerEngine {
             ..RemoveContainerOptions::default()
         };
         let call = self.docker().remove_container(id.as_str(), Some(options));
-        match absent(Self::answer(&asked, call).await) {
-            Ok(_) => Ok(()),
+        match absent(self.answer(&asked, call).await) {
+            Ok(None) => Ok(()),
+            // An answer is not yet an absence, and of what is left behind nobody would know.
+            Ok(Some(())) => self.wait_until_gone(id, &asked, GOING).await,
             // Someone else removes it just now: done once it is gone.
             Err(EngineError::Conflict { message, .. })
                 if message.contains("already in progress") =>
             {
-                self.wait_until_gone(id, &asked).await
+                self.wait_until_gone(id, &asked, ANSWER).await
             }
             Err(error) => Err(error),
         }
@@ -245,7 +249,18 @@ impl ContainerEngine for DockerEngine {
         let asked = self.asked(format!("inspecting container {id}"));
         let none = None::<bollard::query_parameters::InspectContainerOptions>;
         let call = self.docker().inspect_container(id.as_str(), none);
-        Ok(absent(Self::answer(&asked, call).await)?.map(observe::container))
+        Ok(absent(self.answer(&asked, call).await)?.map(observe::container))
+    }
+
+    async fn happened(
+        &self,
+        id: &ContainerId,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Happening>, EngineError> {
+        let asked = self.asked(format!("asking what befell container {id}"));
+        let question = happened::between(self.docker(), &asked, id, since, until);
+        self.inner.pulse.during(&asked, question).await?
     }
 
     async fn list(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>, EngineError> {
@@ -255,7 +270,9 @@ impl ContainerEngine for DockerEngine {
             filters: filters(labels),
             ..ListContainersOptions::default()
         };
-        let listed = Self::answer(&asked, self.docker().list_containers(Some(options))).await?;
+        let listed = self
+            .answer(&asked, self.docker().list_containers(Some(options)))
+            .await?;
         let mut summaries: Vec<_> = listed.into_iter().map(observe::summary).collect();
         summaries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(summaries)
@@ -263,17 +280,20 @@ impl ContainerEngine for DockerEngine {
 
     async fn logs(&self, id: &ContainerId, lines: u32) -> Result<String, EngineError> {
         let asked = self.asked(format!("reading the log of container {id}"));
-        Self::within(&asked, exec::logs(self.docker(), &asked, id, lines)).await
+        let read = exec::logs(self.docker(), &asked, id, lines);
+        self.inner.pulse.during(&asked, read).await?
     }
 
     async fn exec(&self, id: &ContainerId, argv: &[String]) -> Result<ExecSession, EngineError> {
         let asked = self.asked(format!("exec in container {id}"));
-        exec::open(self.docker(), &asked, id, argv).await
+        exec::open(self, &asked, id, argv).await
     }
 
     async fn exec_status(&self, exec: &str) -> Result<ExecStatus, EngineError> {
         let asked = self.asked("inspecting an exec");
-        let answer = Self::answer(&asked, self.docker().inspect_exec(exec)).await?;
+        let answer = self
+            .answer(&asked, self.docker().inspect_exec(exec))
+            .await?;
         Ok(ExecStatus {
             running: answer.running.unwrap_or(false),
             exit_code: answer.exit_code,
@@ -288,7 +308,9 @@ impl ContainerEngine for DockerEngine {
         let options = ListVolumesOptions {
             filters: filters(labels),
         };
-        let listed = Self::answer(&asked, self.docker().list_volumes(Some(options))).await?;
+        let listed = self
+            .answer(&asked, self.docker().list_volumes(Some(options)))
+            .await?;
         let volumes = listed.volumes.unwrap_or_default().into_iter();
         let mut summaries: Vec<_> = volumes
             .map(|volume| VolumeSummary {
@@ -303,17 +325,27 @@ impl ContainerEngine for DockerEngine {
     async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
         let asked = self.asked(format!("removing volume {name}"));
         let none = None::<bollard::query_parameters::RemoveVolumeOptions>;
-        absent(Self::answer(&asked, self.docker().remove_volume(name, none)).await)?;
+        absent(
+            self.answer(&asked, self.docker().remove_volume(name, none))
+                .await,
+        )?;
         Ok(())
     }
 }
 
 impl DockerEngine {
-    async fn wait_until_gone(&self, id: &ContainerId, asked: &Asked) -> Result<(), EngineError> {
+    async fn wait_until_gone(
+        &self,
+        id: &ContainerId,
+        asked: &Asked,
+        patience: Duration,
+    ) -> Result<(), EngineError> {
         const PAUSE: Duration = Duration::from_millis(50);
-        let mut left = ANSWER;
+        let mut left = patience;
         while self.inspect(id).await?.is_some() {
-            left = left.checked_sub(PAUSE).ok_or_else(|| asked.timed_out())?;
+            left = left
+                .checked_sub(PAUSE)
+                .ok_or_else(|| asked.broken("it is still there"))?;
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())

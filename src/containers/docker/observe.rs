@@ -108,6 +108,7 @@ pub(super) fn container(answer: ContainerInspectResponse) -> ContainerState {
         labels: ordered(answer.config.and_then(|config| config.labels)),
         image_id: answer.image.unwrap_or_default(),
         started_at: state.started_at.filter(|at| !at.starts_with("0001-")),
+        execs: answer.exec_ids.unwrap_or_default(),
     }
 }
 

@@ -17,6 +17,8 @@ codes! {
     BASELINE_MISSING = "baseline_missing";
     /// Flag: the resident power before and after the window differ by more than `rules.baseline_watts`.
     BASELINE_UNSTABLE = "baseline_unstable";
+    /// Rejection: somebody else paused or changed the container during the run, or ran something in it.
+    CONTAINER_DISTURBED = "container_disturbed";
     /// Flag: the spread over the cycles is above `rules.cycle_cv`.
     CYCLE_CV_HIGH = "cycle_cv_high";
     /// Flag: the drift over the cycles is above `rules.cycle_drift`.

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::stream;
 use lemctl::containers::{
     ContainerEngine, ContainerId, ContainerSpec, ContainerState, ContainerSummary, EngineError,
-    EngineInfo, ExecSession, ExecStatus, ImageBuild, ImageIdentity, VolumeSummary,
+    EngineInfo, ExecSession, ExecStatus, Happening, ImageBuild, ImageIdentity, VolumeSummary,
 };
 use tokio::sync::mpsc;
 
@@ -107,6 +108,7 @@ impl ContainerEngine for FakeEngine {
             running: false,
             exit_code: None,
             log: Vec::new(),
+            started_at: "2030-01-01T00:00:00Z".to_owned(),
         };
         state.containers.insert(id.clone(), container);
         Ok(ContainerId(id))
@@ -160,8 +162,23 @@ impl ContainerEngine for FakeEngine {
                     .get(&container.spec.service().image)
                     .map(|i| i.id.clone())
                     .unwrap_or_default(),
-                started_at: container.running.then(|| "2030-01-01T00:00:00Z".to_owned()),
+                started_at: container.running.then(|| container.started_at.clone()),
+                execs: state.running_execs(id.as_str()),
             }))
+    }
+
+    async fn happened(
+        &self,
+        id: &ContainerId,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Happening>, EngineError> {
+        let state = self.call(format!("happened {}", self.name_of(id)))?;
+        let of = state.happenings.iter().filter(|(of, _)| *of == id.0);
+        Ok(of
+            .map(|(_, happening)| happening.clone())
+            .filter(|happening| (since..=until).contains(&happening.at))
+            .collect())
     }
 
     async fn list(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>, EngineError> {
@@ -245,6 +262,8 @@ impl ContainerEngine for FakeEngine {
             process: running,
         };
         state.execs.insert(exec.clone(), running);
+        let started = format!("exec_start: {}", argv.join(" "));
+        state.befall(&id.0, super::now(), &started, Some(exec.clone()));
         let output = stream::unfold(receiver, |mut receiver| async {
             receiver.recv().await.map(|piece| (Ok(piece), receiver))
         });

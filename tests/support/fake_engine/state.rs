@@ -5,8 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, Utc};
 use lemctl::compose::MountSource;
-use lemctl::containers::{ContainerSpec, EngineError, ImageIdentity};
+use lemctl::containers::{ContainerSpec, EngineError, Happening, ImageIdentity};
 use tokio::task::JoinHandle;
 
 use super::Process;
@@ -25,6 +26,7 @@ pub(super) struct State {
     pub(super) down: Option<EngineError>,
     pub(super) interludes: Vec<(usize, Box<dyn FnOnce() + Send>)>,
     pub(super) calls: Vec<String>,
+    pub(super) happenings: Vec<(String, Happening)>,
     pub(super) boot_lines: Vec<String>,
     pub(super) ids: u64,
 }
@@ -34,6 +36,7 @@ pub(super) struct Container {
     pub(super) running: bool,
     pub(super) exit_code: Option<i64>,
     pub(super) log: Vec<String>,
+    pub(super) started_at: String,
 }
 
 pub(super) struct Exec {
@@ -77,6 +80,26 @@ impl State {
                 .expect("held for an instant only")
                 .get_or_insert(137);
         }
+    }
+
+    pub(super) fn befall(
+        &mut self,
+        id: &str,
+        at: DateTime<Utc>,
+        action: &str,
+        exec: Option<String>,
+    ) {
+        let happening = Happening::new(at, action, exec);
+        self.happenings.push((id.to_owned(), happening));
+    }
+
+    pub(super) fn running_execs(&self, id: &str) -> Vec<String> {
+        let running = |exec: &Exec| {
+            let code = exec.exit_code.lock().expect("held for an instant only");
+            exec.container == id && code.is_none()
+        };
+        let execs = self.execs.iter().filter(|(_, exec)| running(exec));
+        execs.map(|(id, _)| id.clone()).collect()
     }
 
     pub(super) fn volumes_of(
