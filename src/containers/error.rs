@@ -138,7 +138,19 @@ pub enum EngineError {
         /// How long lemctl waited.
         seconds: u64,
     },
-    /// The connection broke, or the Engine said something that cannot be read.
+    /// The connection broke before the answer was whole. What was asked may have been done.
+    #[error("{what}: the connection to the Engine broke: {message}")]
+    #[diagnostic(
+        code(containers::cut),
+        help("is the daemon running? docker info; its own log says why it ended")
+    )]
+    Cut {
+        /// What was asked.
+        what: String,
+        /// How it broke.
+        message: String,
+    },
+    /// The Engine said something that cannot be read.
     #[error("{what}: {message}")]
     #[diagnostic(code(containers::broken))]
     Broken {

@@ -22,8 +22,11 @@ const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
 /// What an engine error means for the campaign.
 pub(super) fn engine_cause(error: &EngineError) -> Cause {
     let code = match error {
-        EngineError::Unreachable { .. } => "engine_unreachable",
+        EngineError::Unreachable { .. } | EngineError::PermissionDenied { .. } => {
+            "engine_unreachable"
+        }
         EngineError::TimedOut { .. } => "engine_timed_out",
+        EngineError::Cut { .. } => "connection_broken",
         EngineError::StartFailed { .. } => "container_start_failed",
         EngineError::ImageMissing { .. } => "image_missing",
         _ => "engine_error",
@@ -129,10 +132,24 @@ impl<E: ContainerEngine> Runner<E> {
         let spec = ContainerSpec::new(&self.setting.services[backend], &overlay)
             .map_err(|error| environment("container_spec", error.to_string()))?;
         let engine = &self.setting.engine;
-        let id = engine
-            .create(&spec)
-            .await
-            .map_err(|error| engine_cause(&error))?;
+        let created = match engine.create(&spec).await {
+            // Nobody else may make one of that name while the campaign is locked: an earlier request of ours whose answer
+            // was lost took effect after we had looked. Once more is enough.
+            Err(EngineError::Conflict { .. }) => {
+                for double in reconcile::left_over(engine, &folders, Some(backend))
+                    .await
+                    .map_err(|error| engine_cause(&error))?
+                {
+                    engine
+                        .remove(&double.id)
+                        .await
+                        .map_err(|error| engine_cause(&error))?;
+                }
+                engine.create(&spec).await
+            }
+            created => created,
+        };
+        let id = created.map_err(|error| engine_cause(&error))?;
         self.containers.insert(
             backend.to_owned(),
             Running {

@@ -56,11 +56,16 @@ impl<E: ContainerEngine> Runner<E> {
             .filter(|seen| seen.disturbs() && (seen.exec.is_none() || seen.exec.as_deref() != own))
             .map(ToString::to_string)
             .collect();
-        // One that was begun before, and still runs.
+        // One that was begun before, and still runs. The list also has those that were made and never started: of a
+        // request whose answer was lost.
         let execs = engine.inspect(&running.id).await?.map(|state| state.execs);
-        let strangers = execs.unwrap_or_default();
-        let strangers = strangers.iter().filter(|exec| Some(exec.as_str()) != own);
-        let strangers = strangers.count();
+        let mut strangers = 0;
+        for exec in execs.unwrap_or_default() {
+            if Some(exec.as_str()) != own {
+                let status = engine.exec_status(&exec).await;
+                strangers += u32::from(status.is_ok_and(|status| status.running));
+            }
+        }
         if strangers > 0 && found.is_empty() {
             found.push(format!("{strangers} commands of others run in it"));
         }

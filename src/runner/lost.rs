@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lem_protocol::{AGENT_LEASE_PASSED, AGENT_STOPPED, ExitRecord};
 
+use super::containers::engine_cause;
 use super::session::Runner;
 use super::worker_codes::worker_cause;
 use crate::containers::{ContainerEngine, ContainerState};
@@ -83,9 +84,8 @@ impl<E: ContainerEngine> Runner<E> {
         let state = match self.setting.engine.inspect(&running.id).await {
             Ok(Some(state)) => state,
             Ok(None) => return lost("container_lost", "was removed from outside".to_owned()),
-            Err(error) => {
-                return lost("container_lost", format!("cannot be asked after: {error}"));
-            }
+            // The container may be as good as before.
+            Err(error) => return Some(engine_cause(&error)),
         };
         if state.paused {
             return lost("container_lost", "was paused from outside".to_owned());

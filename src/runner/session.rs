@@ -8,6 +8,7 @@ use super::models::Models;
 use super::occupancy::Resident;
 use super::power::Power;
 use super::space::{Need, disk_cause};
+use super::unfinished::remove_unfinished;
 use super::{Lease, Opened, RunnerError, StopSignal, reconcile, strays};
 use crate::clock::Clock;
 use crate::compose::Service;
@@ -317,6 +318,7 @@ impl<E: ContainerEngine> Runner<E> {
         for sentence in self.opened.recheck(&*clock)? {
             self.warn(sentence);
         }
+        remove_unfinished(&folders, &self.opened.state)?;
         self.judge_again()
     }
 

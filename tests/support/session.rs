@@ -116,6 +116,11 @@ impl Session {
         assert!(status.unwrap().success(), "kill -s {name}");
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end.
     pub fn end(mut self) -> Said {
         let mut stderr = String::new();

@@ -66,6 +66,7 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
     let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
     space::require(root.path(), &need, &setting.engine_info)?;
     let signals = Signals::hear()?;
+    runner::remove_unborn(root.path(), &planned.campaign.name)?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
     session::run(
         root,

@@ -41,6 +41,14 @@ impl Asked {
         }
     }
 
+    /// The connection broke before the answer was whole.
+    pub fn cut(&self, message: &str) -> EngineError {
+        EngineError::Cut {
+            what: self.what.clone(),
+            message: message.to_owned(),
+        }
+    }
+
     /// Not even a ping was answered.
     pub fn silent(&self, waited: Duration) -> EngineError {
         EngineError::TimedOut {
@@ -70,9 +78,10 @@ pub(super) fn translate(asked: &Asked, error: Error) -> EngineError {
             unanswered(asked, &io::Error::from(io::ErrorKind::NotFound))
         }
         Error::DockerStreamError { error } => asked.broken(&one_line(&error)),
-        Error::IOError { err } => asked.broken(&format!("the connection broke: {err}")),
+        Error::IOError { err } => asked.cut(&err.to_string()),
         other => match connecting(&other) {
             Some(kind) => unanswered(asked, &io::Error::from(kind)),
+            None if is_transport(&other) => asked.cut(&one_line(&with_causes(&other))),
             None => asked.broken(&one_line(&with_causes(&other))),
         },
     }
@@ -129,6 +138,14 @@ pub(super) fn start_failed(id: &ContainerId, error: EngineError) -> EngineError 
 fn missing_image(status: u16, message: &str) -> Option<String> {
     let (_, reference) = message.split_once("o such image: ")?;
     (status == 404).then(|| reference.trim().to_owned())
+}
+
+/// Whether the connection is what failed, rather than what came over it.
+fn is_transport(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::HyperLegacyError { .. } | Error::HyperResponseError { .. }
+    )
 }
 
 /// The kind of the I/O error that kept the client from connecting, if that is what went wrong.

@@ -49,9 +49,7 @@ pub(super) async fn open(
             Ok(ExecOutput::Stderr(message.into()))
         }
         // Without a terminal every piece has a header: bytes without one are a stream cut in the middle.
-        Ok(LogOutput::Console { .. }) => {
-            Err(asked.broken("the exec's stream was cut off in the middle"))
-        }
+        Ok(LogOutput::Console { .. }) => Err(asked.cut("the exec's stream ended in the middle")),
         Err(error) => Err(translate(&asked, error)),
     });
     Ok(ExecSession {

@@ -39,7 +39,9 @@ use super::{
 /// Longest wait for an answer of a daemon that lives. Starting a container on a busy host takes seconds.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Longest wait for the first answer, to a question that costs the daemon nothing.
-const GREETING: Duration = Duration::from_secs(20);
+const GREETING: Duration = Duration::from_secs(15);
+/// How long a container may still be there after the Engine said that it removed it.
+const GOING: Duration = Duration::from_secs(5);
 
 /// The Docker Engine on this machine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -231,12 +233,14 @@ impl ContainerEngine for DockerEngine {
         };
         let call = self.docker().remove_container(id.as_str(), Some(options));
         match absent(self.answer(&asked, call).await) {
-            Ok(_) => Ok(()),
+            Ok(None) => Ok(()),
+            // An answer is not yet an absence, and of what is left behind nobody would know.
+            Ok(Some(())) => self.wait_until_gone(id, &asked, GOING).await,
             // Someone else removes it just now: done once it is gone.
             Err(EngineError::Conflict { message, .. })
                 if message.contains("already in progress") =>
             {
-                self.wait_until_gone(id, &asked).await
+                self.wait_until_gone(id, &asked, ANSWER).await
             }
             Err(error) => Err(error),
         }
@@ -331,11 +335,18 @@ impl ContainerEngine for DockerEngine {
 }
 
 impl DockerEngine {
-    async fn wait_until_gone(&self, id: &ContainerId, asked: &Asked) -> Result<(), EngineError> {
+    async fn wait_until_gone(
+        &self,
+        id: &ContainerId,
+        asked: &Asked,
+        patience: Duration,
+    ) -> Result<(), EngineError> {
         const PAUSE: Duration = Duration::from_millis(50);
-        let mut left = ANSWER;
+        let mut left = patience;
         while self.inspect(id).await?.is_some() {
-            left = left.checked_sub(PAUSE).ok_or_else(|| asked.timed_out())?;
+            left = left
+                .checked_sub(PAUSE)
+                .ok_or_else(|| asked.broken("it is still there"))?;
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())

@@ -17,6 +17,8 @@ use crate::containers::EngineError;
 const EVERY: Duration = Duration::from_secs(5);
 /// How long a ping may take: it needs no lock and no disk.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one may take of a daemon that did not answer the last one.
+const IMPATIENCE: Duration = Duration::from_secs(3);
 
 /// The daemon's pulse. Clones share what was found.
 #[derive(Debug, Clone)]
@@ -40,8 +42,8 @@ impl Pulse {
         asked: &Asked,
         call: impl Future<Output = T> + Send,
     ) -> Result<T, EngineError> {
-        if self.silent.load(Ordering::Relaxed) && !self.answers().await {
-            return Err(asked.silent(PATIENCE));
+        if self.silent.load(Ordering::Relaxed) && !self.answers(IMPATIENCE).await {
+            return Err(asked.silent(IMPATIENCE));
         }
         let begun = tokio::time::Instant::now();
         tokio::select! {
@@ -55,15 +57,15 @@ impl Pulse {
     async fn falls_silent(&self) {
         loop {
             sleep(EVERY).await;
-            if !self.answers().await {
+            if !self.answers(PATIENCE).await {
                 return;
             }
         }
     }
 
     /// Whether it answers anything at all: a refusal is an answer, and of a broken connection the call itself tells.
-    async fn answers(&self) -> bool {
-        let answers = timeout(PATIENCE, self.docker.ping()).await.is_ok();
+    async fn answers(&self, patience: Duration) -> bool {
+        let answers = timeout(patience, self.docker.ping()).await.is_ok();
         self.silent.store(!answers, Ordering::Relaxed);
         answers
     }
