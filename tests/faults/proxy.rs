@@ -36,6 +36,7 @@ const SESSIONS: usize = HARMED.len() + 1;
 /// A campaign of two runs behind a proxy.
 fn begun() -> Option<(SocketProxy, Project)> {
     let mut project = Project::with_docker()?;
+    project.pin_image();
     let proxy = SocketProxy::before(Utf8Path::new(HOST));
     project.through(Some(proxy.socket()));
     let shared = "hidden_size: [32], batch_size: [1, 2]";
@@ -63,8 +64,13 @@ fn harm(act: &Act) {
         said.push(project.run(&["campaign", "resume", "proxy", "--retry", "failed"]));
     }
     let harmed: BTreeSet<String> = proxy.done_to().into_iter().collect();
-    let kinds: BTreeSet<String> = HARMED.iter().map(|(kind, _)| (*kind).to_owned()).collect();
-    assert_eq!(harmed, kinds, "a kind of request was never made");
+    // Where every container is lost to something else before, none is stopped in order.
+    let unharmed: Vec<&str> = HARMED
+        .iter()
+        .map(|(kind, _)| *kind)
+        .filter(|kind| !harmed.contains(*kind) && *kind != "POST /containers/ID/stop")
+        .collect();
+    assert_eq!(unharmed, Vec::<&str>::new(), "never made");
     proxy.behave();
     guarantees::finishes(&project, "proxy", 2);
 }
