@@ -23,7 +23,7 @@ WORKER_TOOLS := $(TARGET)/worker-tools
 CPU_TORCH := tests/support/cpu-torch/build
 SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
 
-.PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy deny lint test-docs \
+.PHONY: help setup ready check-prereqs quickstart release simulator images test bench soak fmt fmt-check clippy deny lint test-docs \
 	test-all docs worker-lint worker-test catalogue cpu-torch
 
 help: ## list the targets
@@ -113,6 +113,11 @@ test-all:
 
 bench: ready images ## the figures of docs/performance.md, measured on this machine
 	cargo bench --locked -p lemctl --bench '*'
+
+# Two hours and more. SEEDS=50 SEED=1 RUNS=5000: how many seeds from which on, how many runs and execs in one life.
+soak: ready images ## hours: lemctl killed at random under 50 seeds, 5,000 runs and 5,000 execs in one life (docs/reliability.md)
+	LEM_SOAK_SEEDS=$(or $(SEEDS),50) LEM_SOAK_SEED=$(or $(SEED),1) LEM_SOAK_RUNS=$(or $(RUNS),5000) \
+		cargo test --release --locked -p lemctl --test soak -- --ignored --nocapture --test-threads 1
 
 fmt: ## format the code
 	cargo fmt --all

@@ -16,6 +16,8 @@ use crate::execution::{Blame, Cause, Event};
 
 /// How long PID 1 may take to end what it runs when the container is stopped.
 const STOP_GRACE: Duration = Duration::from_secs(10);
+/// What to do about a tag that names another image than at the session's start.
+const IMAGE_MOVED: &str = "do not build images while a campaign runs; tag the old one again, then: lemctl campaign resume --retry failed";
 /// How far the container's CLOCK_MONOTONIC may seem to be from the host's: the time of one exec.
 const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
 
@@ -70,8 +72,7 @@ impl<E: ContainerEngine> Runner<E> {
                 "{reference} was {} when the session began and is {} now",
                 known.id, image.id
             );
-            return Err(environment("image_moved", message)
-                .hint("do not build images while a campaign runs"));
+            return Err(environment("image_moved", message).hint(IMAGE_MOVED));
         }
         Ok(serde_json::to_value(image).unwrap_or_default())
     }
@@ -177,7 +178,7 @@ impl<E: ContainerEngine> Runner<E> {
                 "the container was made from {image}, the session began with {}",
                 known.id
             );
-            return Err(environment("image_moved", message));
+            return Err(environment("image_moved", message).hint(IMAGE_MOVED));
         }
         Ok(serde_json::json!({ "container": id, "name": overlay.name, "image": image }))
     }

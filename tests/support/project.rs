@@ -104,6 +104,21 @@ impl Project {
         assert_eq!(built.code, Some(0), "{built:?}");
     }
 
+    /// Names the image in the Compose file by its id: whoever builds it anew meanwhile, elsewhere on this Engine, moves
+    /// only the tag.
+    pub fn pin_image(&self) {
+        let asked = ["images", "--quiet", "--no-trunc", "lemctl/reference:0.1.0"];
+        let output = self.docker_command().args(asked).output().unwrap();
+        let id = String::from_utf8(output.stdout).unwrap();
+        let id = id.lines().next().expect("the image was built").to_owned();
+        let path = self.root().join("compose/reference.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        self.write(
+            "compose/reference.yaml",
+            &text.replace("lemctl/reference:0.1.0", &id),
+        );
+    }
+
     /// From now on lemctl reaches the Engine through `socket`, or directly.
     pub fn through(&mut self, socket: Option<Utf8PathBuf>) {
         self.through = socket;
