@@ -79,6 +79,9 @@ impl Cause {
 /// Code of somebody else's process on a GPU of the campaign: no number made beside it can be trusted.
 pub const FOREIGN_PROCESS: &str = "foreign_process";
 
+/// Code of a GPU that answers nothing any more: only its reset or a reboot brings it back.
+pub const GPU_LOST: &str = "gpu_lost";
+
 /// Code of a disk without room: no space, no inodes, a quota or a limit on sizes reached.
 pub const DISK_FULL: &str = "disk_full";
 

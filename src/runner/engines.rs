@@ -224,8 +224,10 @@ fn check_hello(
     let sorted = |uuids: &[String]| uuids.iter().cloned().collect::<BTreeSet<_>>();
     if !gpus.is_empty() && sorted(&hello.gpus) != sorted(gpus) {
         let (seen, asked) = (said(&hello.gpus.join(", ")), gpus.join(", "));
-        return wrong(format!(
-            "the worker sees GPUs [{seen}], asked for [{asked}]"
+        let message = format!("the worker sees GPUs [{seen}], asked for [{asked}]");
+        let cause = Cause::new(Blame::Environment, "worker_is_another", message);
+        return Err(cause.hint(
+            "compare the campaign's `gpus` with `lemctl gpu list` and with the devices of the backend's Compose file",
         ));
     }
     Ok(())

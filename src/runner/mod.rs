@@ -28,6 +28,7 @@ mod open;
 mod phases;
 mod power;
 pub mod prerequisites;
+mod probed;
 pub mod project;
 mod reconcile;
 mod session;

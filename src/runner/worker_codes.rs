@@ -64,9 +64,14 @@ const KNOWN: &[Known] = &[
         "the prompts do not fit the model: they need ids below its vocabulary, or its tokenizer",
     ),
     known(
+        "too_few_gpus",
+        Blame::Config,
+        "name more GPUs in the campaign's `gpus`, or make the experiment's parallel sizes smaller",
+    ),
+    known(
         "gpu_unavailable",
         Blame::Environment,
-        "compare the campaign's `gpus` with the parallel sizes that the experiment asks for, and with `lemctl gpu list`",
+        "compare the campaign's `gpus` with `lemctl gpu list` and with the devices of the Compose file",
     ),
     known(
         "cuda_unavailable",

@@ -265,7 +265,8 @@ fn name(request: &Request) -> &'static str {
     }
 }
 
-/// Reads the worker's streams until they end or something breaks the conversation.
+/// Reads the worker's streams until they end. Once something has broken the conversation nothing more is heard of it; what
+/// it still has to say goes to the log, and to stop reading would block it.
 async fn listen(
     mut output: std::pin::Pin<
         Box<
@@ -278,6 +279,7 @@ async fn listen(
     log: Arc<Mutex<Log>>,
 ) {
     let mut lines = Lines::new(MAX_LINE_BYTES);
+    let mut tell = Some(tell);
     while let Some(piece) = output.next().await {
         let mut wrong = None;
         match piece {
@@ -286,11 +288,14 @@ async fn listen(
                     log.push(&bytes);
                 }
             }
-            Ok(ExecOutput::Stdout(bytes)) => lines.push(&bytes, |piece| {
-                if wrong.is_none() {
-                    wrong = hear(piece, &tell).err();
-                }
-            }),
+            Ok(ExecOutput::Stdout(bytes)) => {
+                let Some(tell) = &tell else { continue };
+                lines.push(&bytes, |piece| {
+                    if wrong.is_none() {
+                        wrong = hear(piece, tell).err();
+                    }
+                });
+            }
             Err(error) => {
                 wrong = Some(WorkerError::Connection {
                     what: error.to_string(),
@@ -299,9 +304,10 @@ async fn listen(
         }
         if let Some(error) = wrong {
             if let Ok(mut broken) = broken.lock() {
-                *broken = Some(error);
+                broken.get_or_insert(error);
             }
-            return;
+            // Who waits sees the end, and asks why.
+            tell = None;
         }
     }
 }

@@ -18,38 +18,54 @@ pub struct Harmless {
 impl Harmless {
     /// The next piece, made harmless.
     pub fn clean(&mut self, bytes: &[u8]) -> String {
-        // Most pieces of most logs: a worker must not wait for this.
-        let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
-        if self.held.is_empty() && !self.returned && bytes.iter().all(plain) {
-            return String::from_utf8_lossy(bytes).into_owned();
-        }
         let mut text = std::mem::take(&mut self.held);
         text.extend_from_slice(bytes);
         let mut clean = String::with_capacity(text.len());
-        for chunk in text.utf8_chunks() {
+        let mut rest = &text[..];
+        while !rest.is_empty() {
+            // Most of most logs: a worker must not wait for this.
+            let plain = rest.iter().position(|byte| !is_plain(byte));
+            let (plain, odd) = rest.split_at(plain.unwrap_or(rest.len()));
+            self.plain(plain, &mut clean);
+            // A character of several bytes has no plain one among them.
+            let odd_bytes = odd.iter().position(is_plain).unwrap_or(odd.len());
+            let (odd, after) = odd.split_at(odd_bytes);
+            self.odd(odd, after.is_empty(), &mut clean);
+            rest = after;
+        }
+        clean
+    }
+
+    fn plain(&mut self, plain: &[u8], clean: &mut String) {
+        let Some(first) = plain.first() else { return };
+        let skipped = usize::from(self.returned && *first == b'\n');
+        self.returned = false;
+        clean.push_str(&String::from_utf8_lossy(&plain[skipped..]));
+    }
+
+    fn odd(&mut self, odd: &[u8], last: bool, clean: &mut String) {
+        let mut chunks = odd.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
             for c in chunk.valid().chars() {
-                self.character(c, &mut clean);
+                self.character(c, clean);
             }
             let invalid = chunk.invalid();
-            // Only the last chunk can be unfinished, and only at its end.
-            if is_unfinished(invalid) && text.ends_with(invalid) {
+            // Only the last bytes can be the beginning of a character that is still to come.
+            if last && chunks.peek().is_none() && is_unfinished(invalid) {
                 self.held = invalid.to_vec();
-                break;
+                return;
             }
             for byte in invalid {
                 self.returned = false;
                 let _ = write!(clean, "\\x{byte:02x}");
             }
         }
-        clean
     }
 
     fn character(&mut self, c: char, clean: &mut String) {
-        let returned = std::mem::replace(&mut self.returned, c == '\r');
+        self.returned = c == '\r';
         match c {
-            '\n' if returned => {}
-            '\n' | '\r' => clean.push('\n'),
-            '\t' => clean.push('\t'),
+            '\r' => clean.push('\n'),
             c if !is_obeyed(c) => clean.push(c),
             c if (c as u32) < 0x80 => {
                 let _ = write!(clean, "\\x{:02x}", c as u32);
@@ -59,6 +75,11 @@ impl Harmless {
             }
         }
     }
+}
+
+/// What stands as it is, in ASCII.
+fn is_plain(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\n' | b'\t')
 }
 
 /// Whether the bytes are the beginning of some character.

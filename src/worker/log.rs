@@ -18,7 +18,8 @@ pub struct Log {
     file: Option<LogFile>,
     harmless: Harmless,
     lines: Lines,
-    tail: VecDeque<String>,
+    /// The last lines as they came: a log of millions pays for no more than it shows.
+    tail: VecDeque<Vec<u8>>,
 }
 
 impl Log {
@@ -44,7 +45,7 @@ impl Log {
             if tail.len() == TAIL_LINES {
                 tail.pop_front();
             }
-            tail.push_back(printable(line));
+            tail.push_back(line[..line.len().min(MAX_TAIL_LINE)].to_vec());
         });
     }
 
@@ -58,7 +59,7 @@ impl Log {
         if self.tail.is_empty() {
             return String::new();
         }
-        let lines: Vec<&str> = self.tail.iter().map(String::as_str).collect();
+        let lines: Vec<String> = self.tail.iter().map(|line| printable(line)).collect();
         format!("; it last said: {}", lines.join(" | "))
     }
 }

@@ -1,6 +1,7 @@
 //! Fault 11: somebody else touches a container while it measures: renames, pauses, changes, enters or restarts it.
 //! Removed, killed, stopped and paused for good are in `tests/docker_campaigns/losses.rs`.
 
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use crate::campaign_files::{Files, campaign_text, docker, text};
 use crate::guarantees::{self, hold};
 use crate::project::Project;
-use crate::session::Session;
+use crate::session::{Session, eventually};
 
 /// Something that is done to the container in the window of a run, and the code that its run gets.
 type Deed = (&'static str, fn(&str), &'static str);
@@ -33,7 +34,12 @@ const DEEDS: [Deed; 6] = [
     (
         "paused for a moment",
         |container| {
-            docker(&["pause", container]);
+            // Under cgroup v1 a busy container does not always freeze at once.
+            let pause = || {
+                let status = Command::new("docker").args(["pause", container]).output();
+                status.unwrap().status.success()
+            };
+            eventually("a pause", Duration::from_secs(10), pause);
             std::thread::sleep(Duration::from_millis(200));
             docker(&["unpause", container]);
         },
@@ -71,7 +77,7 @@ fn docker_what_somebody_else_does_to_a_container_decides_over_its_run_only() {
         return;
     };
     let shared = "hidden_size: [32], batch_size: [1, 2, 3, 4, 5, 6, 7]";
-    let file = campaign_text("outside", shared, "cycles: 1", 1.0);
+    let file = campaign_text("outside", shared, "cycles: 1", 1.5);
     project.write("campaigns/outside.yaml", &file);
     let mut session = Session::start(&project, &["campaign", "up", "campaigns/outside.yaml"]);
     let mut disturbed = Vec::new();

@@ -28,7 +28,7 @@ pub enum Deed {
     LeakAndDie,
     /// Before the window begins, 200 MB on stderr (lines, escapes, no UTF-8) and 10 MB of well-formed progress.
     FloodLog,
-    /// 200 MB on stdout and no end of the line.
+    /// 50 MB on stdout and no end of the line.
     FloodLine,
     /// A line of a megabyte.
     LongLine,
@@ -101,7 +101,7 @@ impl Deed {
                     FLOOD / 20,
                 );
             }
-            Self::FloodLine => flood(std::io::stdout().lock(), &[b'x'; PIECE], FLOOD),
+            Self::FloodLine => flood(std::io::stdout().lock(), &[b'x'; PIECE], FLOOD / 4),
             Self::LongLine => say(&[&[b'x'; 1 << 20][..], b"\n"].concat()),
             Self::NotUtf8 => say(b"\xff\xfe{\"id\":\n"),
             Self::Escapes => {
