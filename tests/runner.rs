@@ -18,6 +18,8 @@ mod cycles;
 mod engine;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/outside.rs"]
+mod outside;
 #[path = "runner/policy.rs"]
 mod policy;
 #[path = "runner/quality.rs"]
