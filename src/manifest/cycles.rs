@@ -68,7 +68,9 @@ impl ExperimentCycles {
             return cycles;
         }
         cycles.simulated = accepted.first().map(|run| run.made.simulated);
-        let one_slo = accepted.windows(2).all(|pair| pair[0].slo() == pair[1].slo());
+        let one_slo = accepted
+            .windows(2)
+            .all(|pair| pair[0].slo() == pair[1].slo());
         let mut samples: BTreeMap<&str, Vec<CycleValue>> = BTreeMap::new();
         for run in accepted {
             let told = |name: &&String| one_slo || !OF_SLO.contains(&name.as_str());

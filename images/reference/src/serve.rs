@@ -300,7 +300,11 @@ impl Worker {
             effective: both(&self.effective, &work.request.effective()),
             workload: measure.work.workload.clone(),
             arrival: work.arrival,
-            marks: warmed.into_iter().flat_map(|(first, last)| [first, last]).chain([start, end]).collect(),
+            marks: warmed
+                .into_iter()
+                .flat_map(|(first, last)| [first, last])
+                .chain([start, end])
+                .collect(),
             token_timing: TimingKind::Measured,
             requests: ran.requests,
             unfinished: ran.unfinished,

@@ -134,9 +134,9 @@ impl Predicate {
                         right.is_some_and(|right| comparison.holds(left, &Value::from(right)))
                     }
                     Operand::Product(names) => {
-                        let right = names
-                            .iter()
-                            .try_fold(1_i64, |right, name| right.checked_mul(lookup(name).as_i64()?));
+                        let right = names.iter().try_fold(1_i64, |right, name| {
+                            right.checked_mul(lookup(name).as_i64()?)
+                        });
                         right.is_some_and(|right| comparison.holds(left, &Value::from(right)))
                     }
                 }

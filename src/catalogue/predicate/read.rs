@@ -191,7 +191,10 @@ impl Reader {
         if map.len() == 1
             && let Some(Value::Array(factors)) = map.get("product")
             && factors.len() > 1
-            && let Some(names) = factors.iter().map(|factor| Some(factor.as_str()?.to_owned())).collect()
+            && let Some(names) = factors
+                .iter()
+                .map(|factor| Some(factor.as_str()?.to_owned()))
+                .collect()
         {
             return Some(Operand::Product(names));
         }

@@ -63,7 +63,9 @@ fn all_flaws_of_a_condition_are_told_with_their_paths() {
         .collect();
     assert_eq!(
         paths,
-        ["a.gte", "a.lt", "any.0.b", "any.1", "c.1", "d.eq", "d.ge", "d.le", "not"]
+        [
+            "a.gte", "a.lt", "any.0.b", "any.1", "c.1", "d.eq", "d.ge", "d.le", "not"
+        ]
     );
 }
 

@@ -70,7 +70,11 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
             ("done was read", expected.done_ns),
         ],
     )?;
-    if record.marks.iter().any(|mark| matches!(mark.name, MarkName::WarmupStart | MarkName::WarmupEnd)) {
+    if record
+        .marks
+        .iter()
+        .any(|mark| matches!(mark.name, MarkName::WarmupStart | MarkName::WarmupEnd))
+    {
         in_order(
             "warm-up",
             &[
