@@ -11,6 +11,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 LEMCTL := $(TARGET)/release/lemctl
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 NEXTEST = $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+# Programs that go into images are the same bytes wherever they were built: paths of the machine are not in them.
+ANYWHERE = --remap-path-prefix=$(CURDIR)=/lemctl --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 SIMULATOR := $(TARGET)/release/liblem_nvml_sim.so
 # The GPU that campaigns/quickstart.yaml names, for the worker; and what it is like, for the simulator.
 SIMULATED = LEM_SIMULATED_GPUS=GPU-00000000-0000-0000-0000-000000000000 LEM_NVML_SIM=$(TARGET)/quickstart-gpu.json
@@ -61,7 +63,7 @@ simulator: ## build the GPU simulator, which stands for libnvidia-ml.so.1 (docs/
 	cargo build --release --locked -p lem-nvml-sim
 
 images: ## build the static programs that go into the images, into images/dist
-	RUSTFLAGS='-C target-feature=+crt-static' \
+	RUSTFLAGS='-C target-feature=+crt-static $(ANYWHERE)' \
 		cargo build --release --locked --target $(HOST) -p lem-agent -p lem-reference -p lem-fetch
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-agent images/dist/lem-agent
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-reference images/dist/lem-worker

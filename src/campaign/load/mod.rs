@@ -76,7 +76,7 @@ impl Loader<'_> {
         self.strict_fits(&gpus, &sections);
         let workload: Option<WorkloadSpec> = section(&sections, "workload");
         let plan = workload.and_then(|spec| self.plan(&spec));
-        let mut reader = GridReader::new(self.root, catalogues, &mut self.problems);
+        let mut reader = GridReader::new(self.root, catalogues, gpus.len(), &mut self.problems);
         let grid = reader.grid();
         if let Some(model) = &model {
             self.model_fits(model, plan.as_ref(), &grid);
