@@ -12,11 +12,14 @@ mod campaign_files;
 #[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/project.rs"]
 mod project;
+#[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/session.rs"]
 mod session;
 
 #[path = "docker_campaigns/arrivals.rs"]
 mod arrivals;
+#[path = "docker_campaigns/down.rs"]
+mod down;
 #[path = "docker_campaigns/edits.rs"]
 mod edits;
 #[path = "docker_campaigns/failures.rs"]

@@ -37,6 +37,9 @@ mod session;
 #[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/socket_proxy.rs"]
 mod socket_proxy;
+#[allow(dead_code, reason = "each test program uses a part of the kit")]
+#[path = "support/watched_journal.rs"]
+mod watched_journal;
 
 #[path = "faults/clock.rs"]
 mod clock;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::gpu_wait::GpuWaitArguments;
 use super::nvml::NvmlArguments;
@@ -166,13 +167,13 @@ pub(super) fn identity(project: &Project) -> Result<Identity, Failure> {
 pub(super) async fn run(
     root: &Root,
     setting: Setting<DockerEngine>,
-    stopper: Stopper,
+    (stopper, signals): (Stopper, Signals),
     opened: Opened,
     progress: ProgressArguments,
 ) -> Outcome {
     let folders = opened.folders.clone();
     let say = progress.say();
-    let listening = tokio::spawn(listen(stopper));
+    let listening = tokio::spawn(listen(signals, stopper));
     let ended = Runner::new(setting, opened).session().await;
     listening.abort();
     let ended = ended?;
@@ -200,8 +201,12 @@ pub(super) async fn run(
     let exit = exit(&ended);
     if ended.manifest.is_none() {
         let due = ended.tally.due;
+        let unasked = match ended.unasked {
+            0 => String::new(),
+            some => format!(", quality of {some} experiments is still to be asked for"),
+        };
         output::note(&format!(
-            "{due} runs are due; go on with: lemctl campaign resume {}",
+            "{due} runs are due{unasked}; go on with: lemctl campaign resume {}",
             folders.campaign
         ));
     }
@@ -244,17 +249,24 @@ pub(super) fn of_tally(tally: &Tally) -> Exit {
     }
 }
 
+/// Signals that ask lemctl to stop. From the moment that this exists they do not end the process by themselves.
+pub(super) struct Signals([Signal; 3]);
+
+impl Signals {
+    /// Hears them from now on: before anything is made that a sudden end would leave behind.
+    pub(super) fn hear() -> Result<Self, CliError> {
+        let heard = |kind| signal(kind).map_err(|source| CliError::Runtime { source });
+        Ok(Self([
+            heard(SignalKind::interrupt())?,
+            heard(SignalKind::terminate())?,
+            heard(SignalKind::hangup())?,
+        ]))
+    }
+}
+
 /// Ctrl-C, SIGTERM or SIGHUP once: stop in order. Twice: leave now; the lease cleans up.
-pub(super) async fn listen(stopper: Stopper) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
-        return;
-    };
+pub(super) async fn listen(signals: Signals, stopper: Stopper) {
+    let Signals([mut interrupt, mut terminate, mut hangup]) = signals;
     let mut asked = false;
     loop {
         let reason = tokio::select! {

@@ -15,7 +15,7 @@ mod types;
 mod validate;
 mod verify;
 
-pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
+pub use cycles::{ExperimentCycles, MIXED_SIMULATED, MIXED_SLO, SLO_ITL, SLO_TTFT, over_cycles};
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use finding::{Finding, FindingKind, Verification};
 pub use identities::identities;
@@ -24,7 +24,7 @@ pub use run_result::{
     BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
     RunResult, Split, WarmupNote, changes,
 };
-pub use seal::{SealError, check_result, seal, write_sums};
+pub use seal::{SealError, check_file, check_result, seal, write_sums};
 pub use types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, MeasuredOn, RunEntry, SUMS_FILE,
 };

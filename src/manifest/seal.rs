@@ -181,7 +181,10 @@ struct NamedByEnergy {
 }
 
 /// The bytes of a file that the journal cites, if they are what was cited.
-pub(super) fn check_file(folders: &Folders, cited: &ResultFile) -> Result<Vec<u8>, SealError> {
+///
+/// # Errors
+/// [`SealError::Altered`] if they are not, [`SealError::Store`] if it cannot be read.
+pub fn check_file(folders: &Folders, cited: &ResultFile) -> Result<Vec<u8>, SealError> {
     let path = folders.results().join(&cited.path);
     let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
     if !camino::Utf8Path::new(&cited.path).components().all(plain) {
@@ -290,6 +293,7 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
         images: state.images().clone(),
         models: state.models().clone(),
         tally: state.tally(),
+        tries: Some(state.tries()),
         experiments,
         runs,
         retired: state.retired(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cycles::ExperimentCycles;
 use crate::energy::Summary;
-use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Verdict};
+use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Tries, Verdict};
 use crate::journal::Head;
 use crate::quality::{Quality, Scores};
 use crate::units::Digest;
@@ -50,6 +50,9 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// How many runs ended how.
     pub tally: Tally,
+    /// How often they were tried, and by whose wish: null before that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<Tries>,
     /// The experiments, in the grid's order.
     pub experiments: Vec<ExperimentEntry>,
     /// The runs, in the plan's order.

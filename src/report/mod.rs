@@ -2,6 +2,7 @@
 //!
 //! Text in, text out: it prints nothing and runs nothing.
 
+mod attempts;
 mod best;
 mod experiments;
 mod figures;
@@ -16,6 +17,7 @@ mod summary;
 mod table;
 mod tree;
 
+pub use attempts::{AttemptLine, attempt_lines};
 pub use best::{Best, Candidate};
 pub use experiments::{ExperimentLine, experiment_lines};
 pub use params::{list_text, list_view, show_text, show_view};

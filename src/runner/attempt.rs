@@ -84,7 +84,6 @@ impl<E: ContainerEngine> Runner<E> {
                 self.phase(run, Phase::Store);
                 let (leak, stranger) = (measured.leak.leak.clone(), measured.leak.stranger.clone());
                 let disturbed = measured.disturbed.clone();
-                let weights = measured.record.weights;
                 let stored = match self.store(run, attempt, measured) {
                     Ok(stored) => stored,
                     Err(RunnerError::Store(error)) => {
@@ -92,7 +91,6 @@ impl<E: ContainerEngine> Runner<E> {
                     }
                     Err(error) => return Err(error),
                 };
-                let sound = stored.verdict == Verdict::Accepted && leak.is_none();
                 self.record(Event::AttemptEnded {
                     run: id,
                     attempt,
@@ -107,16 +105,7 @@ impl<E: ContainerEngine> Runner<E> {
                     let reason = format!("{}: {what}", codes::CONTAINER_DISTURBED);
                     self.drop_container(&backend, &reason).await?;
                 }
-                if let Some(cause) = stranger {
-                    return self.trip(&cause);
-                }
-                if sound {
-                    match self.assess(run, attempt, weights).await {
-                        Err(RunnerError::Store(error)) => return self.trip(&disk_cause(&error)),
-                        assessed => assessed?,
-                    }
-                }
-                Ok(())
+                stranger.map_or(Ok(()), |cause| self.trip(&cause))
             }
             Err(Halt::Interrupted) => {
                 self.record(Event::AttemptInterrupted { run: id, attempt })?;

@@ -8,7 +8,8 @@ use super::models::Models;
 use super::occupancy::Resident;
 use super::power::Power;
 use super::space::{Need, disk_cause};
-use super::{Lease, Opened, RunnerError, StopSignal, reconcile};
+use super::unfinished::remove_unfinished;
+use super::{Lease, Opened, RunnerError, StopSignal, reconcile, strays};
 use crate::clock::Clock;
 use crate::compose::Service;
 use crate::containers::{ContainerEngine, ContainerId, EngineInfo, ImageIdentity};
@@ -156,6 +157,8 @@ pub(super) struct Running {
 pub struct Ended {
     /// How many runs stand where.
     pub tally: Tally,
+    /// Experiments whose quality is still to be asked for.
+    pub unasked: usize,
     /// The manifest, if nothing is due any more.
     pub manifest: Option<Manifest>,
     /// Why it was asked to stop, if it was.
@@ -253,6 +256,24 @@ impl<E: ContainerEngine> Runner<E> {
                     plan_hash,
                     reason,
                 })?,
+                Decision::Retry {
+                    run,
+                    reason,
+                    gap_seconds,
+                } => {
+                    let attempt = self.opened.state.attempts(run);
+                    let run = self.opened.planned.plan.runs[run].id.clone();
+                    self.record(Event::RunRetried {
+                        run,
+                        attempt,
+                        reason,
+                        gap_seconds,
+                    })?;
+                }
+                Decision::Assess { run } => match self.assess(run).await {
+                    Err(RunnerError::Store(error)) => self.trip(&disk_cause(&error))?,
+                    assessed => assessed?,
+                },
                 Decision::Step(Step::Measure { run }) => self.measure(run).await?,
                 Decision::Step(step) => self.step(&step).await?,
             }
@@ -279,19 +300,25 @@ impl<E: ContainerEngine> Runner<E> {
             ));
         }
         let folders = self.opened.folders.clone();
-        for left in reconcile::left_over(&self.setting.engine, &folders, None).await? {
-            self.warn(format!(
-                "removing container {} of an earlier session",
-                left.name
-            ));
-            self.setting.engine.remove(&left.id).await?;
-        }
-        live::remove(&folders.live())?;
         self.remove_temporary();
         let clock = self.setting.clock.clone();
+        let cleared = reconcile::remove_left_over(&self.setting.engine, &folders).await?;
+        for container in cleared.removed {
+            self.warn(format!(
+                "removed container {} of an earlier session",
+                container.name
+            ));
+        }
+        if let Some((_, error)) = cleared.left.into_iter().next() {
+            return Err(error.into());
+        }
+        for sentence in strays::remove_dead(&self.setting.engine, &folders, &*clock).await? {
+            self.warn(sentence);
+        }
         for sentence in self.opened.recheck(&*clock)? {
             self.warn(sentence);
         }
+        remove_unfinished(&folders, &self.opened.state)?;
         self.judge_again()
     }
 
@@ -381,7 +408,10 @@ impl<E: ContainerEngine> Runner<E> {
         self.record(Event::SessionEnded {})?;
         live::remove(&self.opened.folders.live())?;
         let tally = self.opened.state.tally();
-        let manifest = if tally.due == 0 {
+        let unasked = self.opened.state.unasked();
+        // What the session had no more time to ask, the next one asks; what cannot be asked is sealed as it is.
+        let cut_short = stopped.is_some() || breaker.is_some();
+        let manifest = if tally.due == 0 && !(cut_short && unasked > 0) {
             let clock = self.setting.clock.clone();
             let Opened {
                 folders,
@@ -401,6 +431,7 @@ impl<E: ContainerEngine> Runner<E> {
         }
         Ok(Ended {
             tally,
+            unasked,
             manifest,
             stopped,
             breaker,

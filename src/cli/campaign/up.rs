@@ -7,7 +7,7 @@ use super::plan::MANY_EXPERIMENTS;
 use super::{Outcome, Root};
 use crate::cli::gpu_wait::GpuWaitArguments;
 use crate::cli::nvml::NvmlArguments;
-use crate::cli::session::{self, ProgressArguments};
+use crate::cli::session::{self, ProgressArguments, Signals};
 use crate::cli::{CliError, output};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
@@ -65,8 +65,17 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
     .await?;
     let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
     space::require(root.path(), &need, &setting.engine_info)?;
+    let signals = Signals::hear()?;
+    runner::remove_unborn(root.path(), &planned.campaign.name)?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
-    session::run(root, setting, stopper, opened, arguments.progress).await
+    session::run(
+        root,
+        setting,
+        (stopper, signals),
+        opened,
+        arguments.progress,
+    )
+    .await
 }
 
 fn confirmed(arguments: &Up, planned: &Planned) -> bool {

@@ -92,6 +92,7 @@ pub(super) fn run(arguments: &List, root: &Root) -> Outcome {
         campaign: folders.campaign.clone(),
         id: folders.id.clone(),
         sealed: state.sealed().is_some(),
+        tries: state.tries(),
         best: gather::best(&planned.campaign, &state),
         runs: runs
             .map(|run| gather::line(&folders, &planned.campaign, &state, run, live))
