@@ -204,9 +204,11 @@ pub(crate) fn opened(path: &Utf8Path, more: OFlags) -> std::io::Result<File> {
         }
         opened => File::from(opened?),
     };
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(std::io::Error::other("it is not a regular file")),
+    let kind = file.metadata()?;
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => Ok(file),
+        (_, true) => Err(rustix::io::Errno::ISDIR.into()),
+        _ => Err(std::io::Error::other("it is not a regular file")),
     }
 }
 

@@ -144,7 +144,7 @@ fn a_campaign_that_names_pipes_and_devices_is_refused() {
              grid: {{backends: [reference], shared: {{vocab_size: 512}}}}\n"
         )
     };
-    for file in ["pipe", "/dev/zero", "."] {
+    for file in ["pipe", "/dev/zero"] {
         project.write("campaigns/x.yaml", &text(file));
         let said = project.run(&["campaign", "plan", "campaigns/x.yaml"]);
         assert_eq!(said.code, Some(3), "{file}: {said:#?}");
@@ -182,7 +182,7 @@ fn names_in_a_campaign_are_plain() {
         let said = project.run(&["campaign", "plan", "campaigns/x.yaml"]);
         assert_eq!(said.code, Some(3), "{name}: {said:#?}");
         assert!(
-            said.stderr.contains("campaign_name") || said.stderr.contains("cannot name"),
+            name.is_empty() || said.stderr.contains("cannot name a campaign"),
             "{said:#?}"
         );
     }
