@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod error;
 mod gpu;
+mod gpu_wait;
 mod images;
 mod init;
 mod manifest;
@@ -141,7 +142,7 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Params(command) => params::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
             Command::Results(command) => results::run(command, &Root::find(root)?),
-            Command::Gpu(command) => gpu::run(&command, &Root::find(root)?),
+            Command::Gpu(command) => gpu::run(&command, &Root::find(root)?).await,
             Command::Completions(arguments) => Ok(completions::run(&arguments)),
             Command::Man => completions::man(),
         }

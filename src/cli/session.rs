@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::gpu_wait::GpuWaitArguments;
 use super::nvml::NvmlArguments;
 use super::{CliError, Outcome, Root, output};
 use crate::clock::HostClock;
@@ -72,6 +73,7 @@ pub(super) async fn prepare(
     root: &Root,
     planned: &Planned,
     nvml: &NvmlArguments,
+    wait: GpuWaitArguments,
     progress: ProgressArguments,
 ) -> Result<(Setting<DockerEngine>, Stopper), Failure> {
     let project = root.project();
@@ -92,6 +94,11 @@ pub(super) async fn prepare(
         };
     }
     let power = power(root, &planned.campaign.gpus, nvml)?;
+    let gpu_locks = match &power {
+        Some(power) => Some(wait.hold(root, &power.library, &power.gpus).await?),
+        None => None,
+    };
+    files_have_limits();
     let (stopper, stop) = StopSignal::new();
     let setting = Setting {
         engine,
@@ -104,9 +111,18 @@ pub(super) async fn prepare(
         sinks: vec![sink(progress.style())],
         stop,
         power,
+        gpu_locks,
         models: Some(Models::of(&project, &plan.backends, identity)?),
     };
     Ok((setting, stopper))
+}
+
+/// A file that reaches a limit on sizes (`ulimit -f`) is an error like a full disk, and no death: a signal that is
+/// heard kills nobody.
+fn files_have_limits() {
+    const SIGXFSZ: i32 = 25;
+    // Where it cannot be heard, the kernel's default stands.
+    let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
 }
 
 /// The campaign's GPUs, and what is known of their sensors.

@@ -3,7 +3,7 @@
 use super::enough::wants_cycle;
 use super::retry::again;
 use super::state::Container;
-use super::{Blame, Cause, FOREIGN_PROCESS, Reason, RunStatus, State};
+use super::{Blame, Cause, FOREIGN_PROCESS, GPU_LOST, Reason, RunStatus, State};
 use crate::plan::{BaselineState, Step};
 use crate::units::Digest;
 
@@ -256,8 +256,10 @@ fn stop(state: &State, backend: &str) -> Decision {
     }
 }
 
-/// Whether a failure of this cause, `failures` in a row, opens the breaker that allows `limit`.
+/// Whether a failure of this cause, `failures` in a row, opens the breaker that allows `limit`. What only somebody
+/// else can mend opens it at once.
 #[must_use]
 pub fn opens_breaker(cause: &Cause, failures: u32, limit: u32) -> bool {
-    cause.blame == Blame::Environment && (failures >= limit || cause.code == FOREIGN_PROCESS)
+    let at_once = [FOREIGN_PROCESS, GPU_LOST].contains(&&*cause.code) || cause.is_of_disk();
+    cause.blame == Blame::Environment && (failures >= limit || at_once)
 }

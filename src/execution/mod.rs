@@ -13,7 +13,7 @@ mod retry;
 mod state;
 mod verdict;
 
-pub use cause::{Blame, Cause, FOREIGN_PROCESS};
+pub use cause::{Blame, Cause, DISK, DISK_FULL, FOREIGN_PROCESS, GPU_LOST};
 pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};

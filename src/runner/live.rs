@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::campaign::Workload;
 use crate::containers::{group_text, passwd_text};
-use crate::store::{Folders, StoreError};
+use crate::store::{Folders, StoreError, write_durable};
 
 /// The mounts of one backend's container.
 #[derive(Debug, Clone)]
@@ -54,8 +54,7 @@ impl Live {
             ("passwd", passwd_text(uid, gid)),
             ("group", group_text(gid)),
         ] {
-            let path = live.control.join(name);
-            std::fs::write(&path, text).map_err(StoreError::at("write", &path))?;
+            write_durable(&live.control.join(name), text.as_bytes())?;
         }
         Ok(live)
     }
@@ -77,7 +76,8 @@ impl Live {
         if path.exists() {
             return Ok(());
         }
-        std::fs::write(&path, bytes).map_err(StoreError::at("write", &path))
+        // Whole or not there: a piece of it would be there for good.
+        write_durable(&path, bytes)
     }
 
     /// Removes what an attempt left in the outbox.

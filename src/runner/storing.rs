@@ -16,7 +16,7 @@ use crate::energy::{
     Baseline, BaselineEvidence, RejectReason, Ruling, RunEvidence, SloFigures, Throttle, codes,
     judge_run, slo_figures,
 };
-use crate::execution::{Figures, Reason, ResultFile, Verdict};
+use crate::execution::{Cause, Figures, Reason, ResultFile, Verdict};
 use crate::manifest::{
     BaselineNote, EnergyNote, GpuNote, READINGS_FILE, RESULT_FILE, RESULT_SCHEMA_VERSION,
     RecordFile, RunResult, Split, changes, identities,
@@ -64,6 +64,13 @@ impl<E: ContainerEngine> Runner<E> {
         for entry in [&folder, &results.join(&id), &results] {
             sync_folder(entry)?;
         }
+        let sizes = [
+            bytes.len(),
+            text.len(),
+            readings.map_or(0, |file| file.len()),
+        ];
+        let written = sizes.iter().sum::<usize>() as u64;
+        self.largest_run = self.largest_run.max(written.saturating_mul(2));
         if let Some(loaded) = &mut self.engine {
             loaded.runs += 1;
         }
@@ -107,7 +114,10 @@ impl<E: ContainerEngine> Runner<E> {
             .into_iter()
             .map(|RejectReason { code, message }| Reason { code, message })
             .collect();
-        if let Some(stranger) = &measured.leak.stranger {
+        let stranger = measured.leak.stranger.as_ref();
+        // The readings may have told of a lost GPU already.
+        let news = |cause: &&Cause| reasons.iter().all(|reason| reason.code != cause.code);
+        if let Some(stranger) = stranger.filter(news) {
             reasons.push(Reason {
                 code: stranger.code.clone(),
                 message: stranger.message.clone(),

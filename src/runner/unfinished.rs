@@ -11,7 +11,7 @@ use lem_protocol::QUALITY_FILE;
 use super::live::remove;
 use crate::execution::State;
 use crate::journal::{FILE, Lock, replay};
-use crate::store::{Folders, StoreError, TEMPORARY};
+use crate::store::{Folders, StoreError, remove_temporary};
 
 /// Removes the folders of attempts that ended without a result, quality records that were never journaled, and files
 /// that were being written when lemctl died.
@@ -38,11 +38,10 @@ pub(super) fn remove_unfinished(folders: &Folders, state: &State) -> Result<(), 
             if !assessed.contains(&format!("{path}/{QUALITY_FILE}")) {
                 remove_file(&folder.join(QUALITY_FILE))?;
             }
-            remove_file(&folder.join(format!("{QUALITY_FILE}{TEMPORARY}")))?;
         }
     }
-    for folder in [folders.inputs(), folders.manifests()] {
-        remove_temporary(&folder)?;
+    for folder in [folders.results(), folders.manifests()] {
+        remove_temporary(&folder);
     }
     Ok(())
 }
@@ -54,20 +53,6 @@ fn remove_file(path: &Utf8Path) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Files directly in `folder` that were being written.
-fn remove_temporary(folder: &Utf8Path) -> Result<(), StoreError> {
-    let Ok(entries) = folder.read_dir_utf8() else {
-        return Ok(());
-    };
-    for entry in entries {
-        let entry = entry.map_err(StoreError::at("read", folder))?;
-        if entry.file_name().ends_with(TEMPORARY) {
-            remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes the campaigns of a name that lemctl died over before their first event was on disk: folders of which nothing

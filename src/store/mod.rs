@@ -9,7 +9,10 @@ mod inputs;
 mod models;
 mod sensors;
 
-pub use durable::{StoreError, TEMPORARY, read_bounded, read_regular, sync_folder, write_durable};
+pub use durable::{
+    StoreError, is_full, read_bounded, read_regular, remove_abandoned, remove_temporary,
+    sync_folder, write_durable, write_new,
+};
 pub use folders::Folders;
 pub use inputs::Inputs;
 pub use models::{

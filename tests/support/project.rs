@@ -157,7 +157,8 @@ impl Project {
         }
     }
 
-    fn give(&self, path: &Utf8Path) {
+    /// A file that the test put there belongs to the user.
+    pub fn give(&self, path: &Utf8Path) {
         if self.user.switched {
             std::os::unix::fs::lchown(path, Some(self.user.uid), Some(self.user.gid)).unwrap();
         }

@@ -130,6 +130,7 @@ impl Stage {
             sinks: vec![],
             stop: self.stop.1.clone(),
             power: None,
+            gpu_locks: None,
             models: None,
         };
         Runner::new(setting, opened).session().await

@@ -5,12 +5,14 @@ use clap::Args;
 
 use super::retry::Retry;
 use super::{Outcome, Root};
+use crate::cli::gpu_wait::GpuWaitArguments;
 use crate::cli::nvml::NvmlArguments;
 use crate::cli::session::{self, ProgressArguments, Signals};
 use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
 use crate::execution::{Event, State};
+use crate::runner::space::{self, Need};
 use crate::runner::{self, Changes, Opened, Planned, drift, models};
 
 /// Arguments of `resume`.
@@ -37,6 +39,8 @@ pub(in crate::cli) struct Resume {
     retry: Option<Retry>,
     #[command(flatten)]
     nvml: NvmlArguments,
+    #[command(flatten)]
+    wait: GpuWaitArguments,
     #[command(flatten)]
     progress: ProgressArguments,
 }
@@ -73,8 +77,16 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
     let next = changed
         .as_ref()
         .map_or(&opened.planned, |(planned, _)| planned);
-    let (setting, stopper) =
-        session::prepare(root, next, &arguments.nvml, arguments.progress).await?;
+    let (setting, stopper) = session::prepare(
+        root,
+        next,
+        &arguments.nvml,
+        arguments.wait,
+        arguments.progress,
+    )
+    .await?;
+    let need = Need::of(&next.plan, &next.campaign, opened.state.tally().due);
+    space::require(root.path(), &need, &setting.engine_info)?;
     let mut differences = drift(&opened.state, &setting.environment(&next.campaign.gpus));
     differences.extend(catalogue_drift(root, next)?);
     let models = setting.models.as_ref();

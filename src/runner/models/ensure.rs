@@ -12,6 +12,7 @@ use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
 use crate::runner::StopSignal;
 use crate::runner::lease::Lease;
+use crate::runner::space::disk_cause;
 use crate::store::{
     FoundModel, LocalError, ModelIdentity, ModelLock, Place, StoreError, StoredModel, local_files,
     sums_of, write_durable,
@@ -367,9 +368,7 @@ fn odd(reply: &FetchReply) -> Cause {
 }
 
 fn disk(error: StoreError) -> Cause {
-    let full = error.source.kind() == std::io::ErrorKind::StorageFull;
-    let code = if full { "disk_full" } else { "disk" };
-    environment(code, error.to_string())
+    disk_cause(&error)
 }
 
 fn environment(code: &str, message: impl Into<String>) -> Cause {

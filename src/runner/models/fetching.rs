@@ -16,6 +16,7 @@ use crate::runner::StopSignal;
 use crate::runner::containers::engine_cause;
 use crate::runner::lease::Lease;
 use crate::runner::live::{self, Live};
+use crate::runner::space::disk_cause;
 use crate::store::Folders;
 use crate::worker::{Lines, Piece, printable};
 
@@ -98,7 +99,7 @@ impl<'a, E: ContainerEngine> Fetching<'a, E> {
             let what = "no Compose file of the campaign's backends has a service `fetch`";
             return Err(environment("no_fetch_service", what).hint("git checkout -- compose"));
         };
-        let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
+        let disk = |error: crate::store::StoreError| disk_cause(&error);
         models.store.make().map_err(disk)?;
         let base = models.root.join(".lem").join(&owner.live);
         let identity = models.identity;
