@@ -280,3 +280,28 @@ async fn a_daemon_that_is_busy_but_lives_is_waited_for() {
     let pings = pings.iter().filter(|path| path.contains("/_ping")).count();
     assert!(pings >= 2, "{pings} pings");
 }
+
+/// What is left behind nobody would know of: an answer is not yet an absence.
+#[tokio::test]
+async fn a_removal_is_believed_when_the_container_is_gone() {
+    for said in [304, 204] {
+        let daemon = FakeDaemon::start(move |request| {
+            let path = request.split(' ').nth(1).expect("a path");
+            if request.starts_with("DELETE ") {
+                return (said, String::new());
+            }
+            if path.contains("/containers/x/json") {
+                return (200, r#"{"Id":"x","Name":"/x"}"#.to_owned());
+            }
+            route(path, "27.0.0", 24, 46)
+        });
+        let engine = DockerEngine::connect_to(&daemon.socket())
+            .await
+            .expect("connects");
+        let left = engine
+            .remove(&ContainerId("x".to_owned()))
+            .await
+            .expect_err("it is there");
+        assert!(left.to_string().contains("still there"), "{said}: {left}");
+    }
+}

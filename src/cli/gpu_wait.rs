@@ -8,11 +8,14 @@ use super::{Root, output};
 use crate::clock::HostClock;
 use crate::diagnostics::Failure;
 use crate::environment::{GpuLocks, LockFolder};
-use crate::runner::{hold, lock_names};
+use crate::runner::{hold_gpus, lock_names};
 use crate::telemetry::{GpuSnapshot, LibraryInfo};
 
 /// The setting that names the folder of the locks.
 const FOLDER: &str = "LEM_GPU_LOCKS";
+
+/// Names the GPU simulator's scenario (docs/simulator.md): the same GPUs in another one are others.
+const SCENARIO: &str = "LEM_NVML_SIM";
 
 /// Flattened into every command that needs GPUs for itself.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -55,7 +58,8 @@ impl GpuWaitArguments {
         let wait = self
             .wait_for_gpus
             .map(|minutes| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX));
-        let names = lock_names(library, gpus);
-        Ok(hold(&folder, &names, wait, &HostClock, &mut output::note).await?)
+        let scenario = settings.get(SCENARIO).map_or("", String::as_str);
+        let names = lock_names(library, scenario, gpus);
+        Ok(hold_gpus(&folder, &names, wait, &HostClock, &mut output::note).await?)
     }
 }

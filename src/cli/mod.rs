@@ -101,6 +101,7 @@ pub enum Format {
 /// Runs the program.
 #[must_use]
 pub fn run() -> ExitCode {
+    keep_strangers_out();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -147,6 +148,14 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Man => completions::man(),
         }
     })
+}
+
+/// Whatever the umask says, nobody outside of the user's group writes to what lemctl writes: a result that anybody can
+/// change is none. All else of the umask is the user's choice.
+fn keep_strangers_out() {
+    use rustix::fs::Mode;
+    let chosen = rustix::process::umask(Mode::RWXU.complement());
+    rustix::process::umask(chosen | Mode::WOTH);
 }
 
 /// The whole command line, for completions and the manual page.

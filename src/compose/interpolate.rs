@@ -4,6 +4,17 @@
 
 use std::collections::BTreeMap;
 
+/// Variables that hold secrets. A container's variables and arguments can be read by everyone who may ask the Engine, and
+/// by every process of their user; lemctl hands these over by other ways.
+pub(super) const SECRETS: [&str; 6] = [
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HUGGINGFACE_HUB_TOKEN",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "LEM_PIP_INDEX_URL",
+];
+
 /// Replaces every variable in `text`.
 ///
 /// `$$` is a dollar sign; `${NAME}` and `$NAME` must be set; `${NAME:-default}` is the default when the
@@ -56,6 +67,11 @@ fn expand(inside: &str, variables: &BTreeMap<String, String>) -> Result<String, 
     let (name, operation) = inside.split_at(name_length(inside));
     if name.is_empty() {
         return Err(format!("`${{{inside}}}` names no variable"));
+    }
+    if SECRETS.contains(&name) {
+        return Err(format!(
+            "`{name}` holds a secret, and what stands here is shown to everyone who may ask the Engine"
+        ));
     }
     let value = variables.get(name);
     let (operator, word) = operation.split_at(
@@ -132,6 +148,7 @@ mod tests {
             ("${1A}", "names no variable"),
             ("${A:+x}", "`:+` is not an operator"),
             ("${B:-${A}}", "nested"),
+            ("${HF_TOKEN:-}", "holds a secret"),
         ] {
             let error = expanded(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");

@@ -65,6 +65,15 @@ pub struct ResultFile {
     pub sha256: Digest,
 }
 
+impl ResultFile {
+    /// Whether its path can only mean a file below the folder that it begins in: a journal may come from a stranger.
+    #[must_use]
+    pub fn is_below(&self) -> bool {
+        let plain = |part: &str| !matches!(part, "" | "." | "..");
+        self.path.split('/').all(plain) && !self.path.contains(char::is_control)
+    }
+}
+
 /// How the quality of an experiment was judged, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

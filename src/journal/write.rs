@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -98,6 +99,7 @@ impl Journal {
         };
         let file = File::options()
             .append(true)
+            .custom_flags(super::NO_LINK)
             .open(&path)
             .map_err(io("open"))?;
         if replayed.torn_bytes > 0 {

@@ -15,7 +15,7 @@ mod types;
 mod validate;
 mod verify;
 
-pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
+pub use cycles::{ExperimentCycles, MIXED_SIMULATED, MIXED_SLO, SLO_ITL, SLO_TTFT, over_cycles};
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use finding::{Finding, FindingKind, Verification};
 pub use identities::identities;

@@ -9,17 +9,16 @@ use serde_json::Value;
 use super::live::{self, Live};
 use super::probed::deviations;
 use super::session::{Identity, Runner, Running};
-use super::space::disk_cause;
+use super::space::{disk_cause, engine_disk_full};
 use super::{agent, device_nodes, reconcile};
 use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use crate::environment::gpu_nodes;
-use crate::execution::{Blame, Cause, DISK_FULL, Event};
+use crate::execution::{Blame, Cause, Event};
 
 /// How long PID 1 may take to end what it runs when the container is stopped.
 const STOP_GRACE: Duration = Duration::from_secs(10);
-
-/// What the system says of a full disk.
-const NO_SPACE: &str = "no space left on device";
+/// What to do about a tag that names another image than at the session's start.
+const IMAGE_MOVED: &str = "do not build images while a campaign runs; tag the old one again, then: lemctl campaign resume --retry failed";
 
 /// What an engine error means for the campaign.
 pub(super) fn engine_cause(error: &EngineError) -> Cause {
@@ -34,11 +33,8 @@ pub(super) fn engine_cause(error: &EngineError) -> Cause {
         _ => "engine_error",
     };
     let message = error.to_string();
-    // The Engine tells of its own disk in the words of the system, and no code.
-    if message.contains(NO_SPACE) {
-        return Cause::new(Blame::Environment, DISK_FULL, message).hint(
-            "make room where the Engine keeps its data: docker system df, then docker info -f '{{.DockerRootDir}}'",
-        );
+    if let Some(full) = engine_disk_full(&message) {
+        return full;
     }
     let cause = Cause::new(Blame::Environment, code, message);
     match miette::Diagnostic::help(error) {
@@ -75,8 +71,7 @@ impl<E: ContainerEngine> Runner<E> {
                 "{reference} was {} when the session began and is {} now",
                 known.id, image.id
             );
-            return Err(environment("image_moved", message)
-                .hint("do not build images while a campaign runs"));
+            return Err(environment("image_moved", message).hint(IMAGE_MOVED));
         }
         Ok(serde_json::to_value(image).unwrap_or_default())
     }
@@ -182,7 +177,7 @@ impl<E: ContainerEngine> Runner<E> {
                 "the container was made from {image}, the session began with {}",
                 known.id
             );
-            return Err(environment("image_moved", message));
+            return Err(environment("image_moved", message).hint(IMAGE_MOVED));
         }
         Ok(serde_json::json!({ "container": id, "name": overlay.name, "image": image }))
     }

@@ -15,6 +15,7 @@ use super::space::{disk_cause, log_error};
 use super::window_notes::load_seconds;
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
+use crate::store::is_folder;
 use crate::worker::{LogFile, Worker, WorkerError, printable};
 
 /// How long a worker may take to free everything.
@@ -62,6 +63,7 @@ impl<E: ContainerEngine> Runner<E> {
         let worker_id = format!("s{}-w{}", self.opened.state.session(), self.workers);
         let argv = [AGENT, "exec", "--id", &worker_id, "--", WORKER].map(str::to_owned);
         let logs = self.opened.folders.logs();
+        is_folder(&logs).map_err(|error| disk_cause(&error))?;
         let log = LogFile::create(&logs, &worker_id);
         let log = log.map_err(|error| disk_cause(&log_error(&logs, error)))?;
         let session = self

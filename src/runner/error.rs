@@ -1,8 +1,8 @@
 //! What ends a session of the runner early.
 
-use camino::Utf8PathBuf;
 use miette::Diagnostic;
 
+use super::space::NoSpace;
 use crate::campaign::CampaignReport;
 use crate::catalogue::CatalogueError;
 use crate::containers::{EngineError, SpecError};
@@ -43,22 +43,10 @@ pub enum RunnerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Catalogue(#[from] CatalogueError),
-    /// A disk has not the room that a campaign or an image will need.
-    #[error("{folder} has {free} free, and about {needed} are needed")]
-    #[diagnostic(
-        code(runner::no_space),
-        help(
-            "make room there (df -h {folder}; df -i {folder}), or move the folder to a larger disk"
-        )
-    )]
-    NoSpace {
-        /// The folder.
-        folder: Utf8PathBuf,
-        /// What its disk has.
-        free: String,
-        /// What it would have to have.
-        needed: String,
-    },
+    /// There is no room.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NoSpace(#[from] NoSpace),
     /// What is on disk does not fit what was asked.
     #[error("{what}")]
     #[diagnostic(code(runner::conflict), help("{fix}"))]
@@ -87,7 +75,7 @@ impl Fault for RunnerError {
             Self::Seal(error) => error.exit(),
             Self::Campaign(error) => error.exit(),
             Self::Catalogue(error) => error.exit(),
-            Self::NoSpace { .. } => Exit::EnvironmentNotReady,
+            Self::NoSpace(error) => error.exit(),
             Self::Conflict { .. } => Exit::ResumeConflict,
             Self::Internal(_) => Exit::Internal,
         }

@@ -11,13 +11,14 @@ use crate::units::Digest;
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// What is locked for these GPUs: a MIG device's whole GPU, since power and heat are the whole GPU's. A simulated GPU is
-/// one of its library's, not of the host.
+/// one of its library's and `scenario`'s, not of the host.
 #[must_use]
-pub fn lock_names(library: &LibraryInfo, gpus: &[GpuSnapshot]) -> Vec<String> {
+pub fn lock_names(library: &LibraryInfo, scenario: &str, gpus: &[GpuSnapshot]) -> Vec<String> {
     let whole = |gpu: &GpuSnapshot| gpu.parent.clone().unwrap_or_else(|| gpu.uuid.clone());
-    let place = library
-        .simulated
-        .then(|| Digest::of(library.path.as_bytes()).short(8));
+    let place = library.simulated.then(|| {
+        let machine = format!("{}\n{scenario}", library.path);
+        Digest::of(machine.as_bytes()).short(8)
+    });
     let named = gpus.iter().map(whole).map(|uuid| match &place {
         Some(place) => format!("{uuid}-simulated-{place}"),
         None => uuid,
@@ -29,7 +30,7 @@ pub fn lock_names(library: &LibraryInfo, gpus: &[GpuSnapshot]) -> Vec<String> {
 ///
 /// # Errors
 /// [`GpuLockError`]; a holder is the last one seen.
-pub async fn hold(
+pub async fn hold_gpus(
     folder: &LockFolder,
     names: &[String],
     wait: Option<Duration>,
@@ -81,6 +82,7 @@ mod tests {
     fn a_mig_device_takes_its_whole_gpu() {
         let names = lock_names(
             &library("libnvidia-ml.so.1", false),
+            "",
             &[gpu("MIG-1", Some("GPU-1")), gpu("GPU-2", None)],
         );
         assert_eq!(names, ["GPU-1", "GPU-2"]);
@@ -88,7 +90,11 @@ mod tests {
 
     #[test]
     fn simulated_gpus_are_their_librarys() {
-        let name = |path: &str| lock_names(&library(path, true), &[gpu("GPU-1", None)]);
+        let in_scenario = |path: &str, scenario| {
+            lock_names(&library(path, true), scenario, &[gpu("GPU-1", None)])
+        };
+        let name = |path: &str| in_scenario(path, "");
+        assert_ne!(name("/a/lib.so"), in_scenario("/a/lib.so", "/s.json"));
         assert_ne!(name("/a/lib.so"), name("/b/lib.so"));
         assert_eq!(name("/a/lib.so"), name("/a/lib.so"));
         assert!(name("/a/lib.so")[0].starts_with("GPU-1-simulated-"));

@@ -45,7 +45,7 @@ mod worker_codes;
 
 pub use changes::{Changes, drift};
 pub use error::RunnerError;
-pub use gpu_hold::{hold, lock_names};
+pub use gpu_hold::{hold_gpus, lock_names};
 pub use lease::Lease;
 pub use open::{Opened, Planned, create, fingerprint, reopen, replayed};
 pub use power::Power;

@@ -2,7 +2,7 @@
 
 use lem_protocol::ProbeReport;
 
-use super::session;
+use super::session::Identity;
 
 /// How far the container's CLOCK_MONOTONIC may seem to be from the host's: the time of one exec.
 const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
@@ -10,7 +10,7 @@ const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
 /// What a probe found otherwise than it must be.
 pub(super) fn deviations(
     report: &ProbeReport,
-    identity: session::Identity,
+    identity: Identity,
     now_ns: u64,
     boot_id: &str,
 ) -> Vec<String> {

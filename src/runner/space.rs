@@ -6,11 +6,12 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use lem_protocol::MAX_RECORD_BYTES;
+use miette::Diagnostic;
 
-use super::RunnerError;
 use super::session::Runner;
 use crate::campaign::{BaselinePolicy, Campaign, Workload};
 use crate::containers::EngineInfo;
+use crate::diagnostics::{Exit, Fault};
 use crate::environment::Disk;
 use crate::execution::{Blame, Cause, DISK, DISK_FULL};
 use crate::plan::Plan;
@@ -118,11 +119,30 @@ struct Wanted {
     files: u64,
 }
 
+/// A disk has not the room that a campaign or an image will need.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{folder} has {free} free, and about {needed} are needed")]
+#[diagnostic(
+    code(runner::no_space),
+    help("make room there (df -h {folder}; df -i {folder}), or move the folder to a larger disk")
+)]
+pub struct NoSpace {
+    folder: Utf8PathBuf,
+    free: String,
+    needed: String,
+}
+
+impl Fault for NoSpace {
+    fn exit(&self) -> Exit {
+        Exit::EnvironmentNotReady
+    }
+}
+
 /// Refuses a campaign for which there is no room: below the project's folder, or where the Engine keeps its data.
 ///
 /// # Errors
-/// [`RunnerError::NoSpace`] names the folder, what is free, what is needed and what to do.
-pub fn require(root: &Utf8Path, need: &Need, engine: &EngineInfo) -> Result<(), RunnerError> {
+/// [`NoSpace`] names the folder, what is free, what is needed and what to do.
+pub fn require(root: &Utf8Path, need: &Need, engine: &EngineInfo) -> Result<(), NoSpace> {
     let wanted = |name: &str, bytes: u64, files: u64| Wanted {
         folder: root.join(name),
         bytes,
@@ -177,8 +197,8 @@ fn short(disk: &Disk, bytes: u64, files: u64) -> Option<Short> {
     })
 }
 
-fn no_space(folder: &Utf8Path, short: Short) -> RunnerError {
-    RunnerError::NoSpace {
+fn no_space(folder: &Utf8Path, short: Short) -> NoSpace {
+    NoSpace {
         folder: folder.to_owned(),
         free: short.free,
         needed: short.needed,
@@ -199,7 +219,7 @@ fn data_root(engine: &EngineInfo) -> Option<Utf8PathBuf> {
 ///
 /// # Errors
 /// As [`require`].
-pub fn require_for_engine(engine: &EngineInfo, bytes: u64) -> Result<(), RunnerError> {
+pub fn require_for_engine(engine: &EngineInfo, bytes: u64) -> Result<(), NoSpace> {
     let disk = data_root(engine).and_then(|folder| Disk::of(&folder).ok());
     let Some(disk) = disk else { return Ok(()) };
     match short(&disk, RESERVE.saturating_add(bytes), RESERVE_FILES) {
@@ -220,6 +240,15 @@ pub(super) fn disk_cause(error: &StoreError) -> Cause {
     let free = Disk::of(folder).map_or(0, |disk| disk.free_bytes);
     let message = format!("{error}; {} are free there", amount(free));
     Cause::new(Blame::Environment, DISK_FULL, message).hint(make_room(folder))
+}
+
+/// The cause where the Engine says that its own disk is full: it does so in the words of the system, without a code.
+pub(super) fn engine_disk_full(message: &str) -> Option<Cause> {
+    message.contains("no space left on device").then(|| {
+        Cause::new(Blame::Environment, DISK_FULL, message).hint(
+            "make room where the Engine keeps its data: docker system df, then docker info -f '{{.DockerRootDir}}'",
+        )
+    })
 }
 
 /// What the disk said of a worker's log.

@@ -11,10 +11,10 @@ use lem_protocol::QUALITY_FILE;
 use super::live::remove;
 use crate::execution::State;
 use crate::journal::{FILE, Lock, replay};
-use crate::store::{Folders, StoreError, remove_temporary};
+use crate::store::{Folders, StoreError};
 
-/// Removes the folders of attempts that ended without a result, quality records that were never journaled, and files
-/// that were being written when lemctl died.
+/// Removes the folders of attempts that ended without a result, and quality records that were never journaled. Files that
+/// were being written are known by their names: the store removes them.
 ///
 /// # Errors
 /// If something of it cannot be removed.
@@ -39,9 +39,6 @@ pub(super) fn remove_unfinished(folders: &Folders, state: &State) -> Result<(), 
                 remove_file(&folder.join(QUALITY_FILE))?;
             }
         }
-    }
-    for folder in [folders.results(), folders.manifests()] {
-        remove_temporary(&folder);
     }
     Ok(())
 }

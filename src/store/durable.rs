@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
+use rustix::fs::{Mode, OFlags};
 
 use crate::diagnostics::{Exit, Fault};
 
@@ -105,6 +106,9 @@ fn placed(
     place: impl FnOnce(&Utf8Path) -> std::io::Result<()>,
 ) -> Result<(), StoreError> {
     let temporary = temporary_name(path);
+    // A crash of a process with this pid may have left one, and a stranger who gave the folder: a link there is not
+    // written through.
+    let _ = std::fs::remove_file(&temporary);
     let written = File::create_new(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| place(&temporary));
@@ -164,13 +168,17 @@ pub fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
         .map_err(StoreError::at("sync", folder))
 }
 
-/// Reads a file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// If it cannot be read, or is larger.
+/// If it cannot be read, is something else, or is larger.
 pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    read(path, limit, OFlags::empty())
+}
+
+fn read(path: &Utf8Path, limit: u64, more: OFlags) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
-    File::open(path)
+    opened(path, more)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(StoreError::at("read", path))?;
     if bytes.len() as u64 > limit {
@@ -184,22 +192,30 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, StoreError> 
     Ok(bytes)
 }
 
-/// The same for a file that somebody else may have put there: only a regular file is read, so that a link leads
-/// nowhere and a pipe or device neither blocks nor floods.
+/// Opens a regular file for reading: a pipe or a device neither blocks nor floods.
+///
+/// # Errors
+/// If it is something else, or cannot be opened.
+pub(crate) fn opened(path: &Utf8Path, more: OFlags) -> std::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | more;
+    let file = match rustix::fs::open(path.as_std_path(), flags, Mode::empty()) {
+        Err(rustix::io::Errno::LOOP) if more.contains(OFlags::NOFOLLOW) => {
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        opened => File::from(opened?),
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is not a regular file")),
+    }
+}
+
+/// The same for a file that somebody else may have put there: a link leads nowhere.
 ///
 /// # Errors
 /// As [`read_bounded`], and if it is not a regular file itself.
 pub fn read_regular(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, StoreError> {
-    let kind = std::fs::symlink_metadata(path).map_err(StoreError::at("read", path))?;
-    if !kind.is_file() {
-        let source = std::io::Error::other("it is not a regular file");
-        return Err(StoreError {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        });
-    }
-    read_bounded(path, limit)
+    read(path, limit, OFlags::NOFOLLOW)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use crate::diagnostics::is_obeyed;
+
 /// Makes a stream of bytes harmless, however it is cut into pieces. Nothing is lost: what may not stand as it is stands
 /// as its number, `\x1b`, `\u{202e}`; a carriage return, as of a progress bar, ends a line.
 #[derive(Debug, Default)]
@@ -83,18 +85,6 @@ fn is_plain(byte: &u8) -> bool {
 /// Whether the bytes are the beginning of some character.
 fn is_unfinished(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
-}
-
-/// Whether a terminal may do something at this character instead of showing it.
-pub fn is_obeyed(c: char) -> bool {
-    // Directions of writing, and the separators that some programs break lines at.
-    const FORMAT: [std::ops::RangeInclusive<char>; 4] = [
-        '\u{200e}'..='\u{200f}',
-        '\u{2028}'..='\u{202e}',
-        '\u{2066}'..='\u{2069}',
-        '\u{61c}'..='\u{61c}',
-    ];
-    c.is_control() || FORMAT.iter().any(|range| range.contains(&c))
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::harmless::{Harmless, is_obeyed};
+use super::harmless::Harmless;
 use super::lines::{Lines, Piece};
 use super::log_file::LogFile;
+use crate::diagnostics::harmless_line;
 
 /// Longest line that is kept for error messages.
 const MAX_TAIL_LINE: usize = 400;
@@ -34,8 +35,9 @@ impl Log {
 
     /// Takes the next bytes of stderr.
     pub fn push(&mut self, bytes: &[u8]) {
+        let clean = self.harmless.clean(bytes);
         if let Some(file) = &mut self.file {
-            file.push(self.harmless.clean(bytes).as_bytes());
+            file.push(clean.as_bytes());
         }
         let tail = &mut self.tail;
         self.lines.push(bytes, |piece| {
@@ -66,10 +68,7 @@ impl Log {
 /// terminal would obey.
 pub fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_TAIL_LINE)]);
-    text.trim_end()
-        .chars()
-        .map(|c| if is_obeyed(c) { '\u{fffd}' } else { c })
-        .collect()
+    harmless_line(text.trim_end()).into_owned()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl LogFile {
     pub fn create(folder: &Utf8Path, worker: &str) -> std::io::Result<Self> {
         keep_newest(folder, FOLDER_FILES, FOLDER_BYTES);
         Ok(Self {
-            file: File::create(folder.join(format!("{worker}.log")))?,
+            file: fresh(&folder.join(format!("{worker}.log")))?,
             folder: folder.to_owned(),
             worker: worker.to_owned(),
             room: HEAD_BYTES,
@@ -77,7 +77,7 @@ impl LogFile {
         if self.tails > 0 {
             std::fs::rename(&tail, &old)?;
         }
-        self.file = File::create(&tail)?;
+        self.file = fresh(&tail)?;
         self.room = TAIL_BYTES;
         self.tails += 1;
         // True whichever parts are still there.
@@ -88,6 +88,12 @@ impl LogFile {
         self.room -= note.len() as u64;
         self.file.write_all(note.as_bytes())
     }
+}
+
+/// A new file: what stands under its name, a link maybe, is replaced and never written through.
+fn fresh(path: &Utf8Path) -> std::io::Result<File> {
+    let _ = std::fs::remove_file(path);
+    File::create_new(path)
 }
 
 /// Removes the oldest files of a folder until no more than so many files and bytes are left.

@@ -1,6 +1,6 @@
 //! Faults 4 and 5: the daemon itself dies, is restarted, or is stopped. A private daemon is the victim.
 
-use crate::campaign_files::{Files, campaign_text};
+use crate::campaign_files::{Files, campaign_text, text};
 use crate::guarantees;
 use crate::private_daemon::PrivateDaemon;
 use crate::project::Project;
@@ -28,6 +28,21 @@ fn begun(live_restore: bool) -> Option<(PrivateDaemon, Project)> {
     Some((daemon, project))
 }
 
+/// Of the run that was disturbed the journal says that the Engine was away: its container may have been as good as ever.
+fn blames_the_engine(files: &Files<'_>) {
+    for event in files.events_of("attempt_ended") {
+        if event["verdict"] != "accepted" {
+            let code = text(&event["verdict"]["failed"]["cause"]["code"]);
+            let ours = [
+                "engine_unreachable",
+                "engine_timed_out",
+                "connection_broken",
+            ];
+            assert!(ours.contains(&code.as_str()), "{event}");
+        }
+    }
+}
+
 /// The daemon ends by `signal` in the second window. While it is away lemctl gives up within bounds, and so does
 /// every other command that needs it, with a reason; what is measured stays. Once it is back, `resume` finishes.
 fn dies(live_restore: bool, signal: &str) {
@@ -44,6 +59,7 @@ fn dies(live_restore: bool, signal: &str) {
     guarantees::names(&said, &["breaker"], &["lemctl campaign resume daemon"]);
     let files = Files::of(&project, "daemon");
     guarantees::hold(&files);
+    blames_the_engine(&files);
     let journal = files.results().join("journal.jsonl");
     let before = std::fs::read(&journal).unwrap();
     for command in ["resume", "down"] {
@@ -117,6 +133,7 @@ fn docker_daemon_stopped_and_continued() {
     guarantees::names(&said, &["breaker"], &["lemctl campaign resume daemon"]);
     let files = Files::of(&project, "daemon");
     guarantees::hold(&files);
+    blames_the_engine(&files);
     let said = project.expect(4, &["campaign", "resume", "daemon"]);
     guarantees::names(&said, &["no answer from the Engine"], &["docker info"]);
     daemon.signal("CONT");

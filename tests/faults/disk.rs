@@ -4,11 +4,12 @@
 
 use std::process::{Command, Stdio};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use crate::campaign_files::{Files, campaign_text, text};
 use crate::guarantees;
+use crate::private_daemon::PrivateDaemon;
 use crate::project::{Project, said};
 use crate::session::Session;
 
@@ -23,9 +24,13 @@ struct SmallDisk {
 impl SmallDisk {
     /// None, said loudly, where this user may not mount.
     fn over(project: &Project, folder: &str, options: &str) -> Option<Self> {
-        let at = project.root().join(folder);
         project.folder(folder);
         let (uid, gid) = (project.user.uid, project.user.gid);
+        Self::at(&project.root().join(folder), (uid, gid), options)
+    }
+
+    fn at(at: &Utf8Path, (uid, gid): (u32, u32), options: &str) -> Option<Self> {
+        let at = at.to_owned();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o"])
             .arg(format!("mode=0755,uid={uid},gid={gid},{options}"))
@@ -89,6 +94,11 @@ impl Drop for SmallDisk {
 
 fn begun() -> Option<Project> {
     let project = Project::with_docker()?;
+    write_campaign(&project);
+    Some(project)
+}
+
+fn write_campaign(project: &Project) {
     let text = campaign_text(
         "full",
         "hidden_size: [32], batch_size: [1, 2, 4]",
@@ -96,7 +106,6 @@ fn begun() -> Option<Project> {
         0.3,
     );
     project.write(FILE, &text);
-    Some(project)
 }
 
 /// What the disk stopped: the journal's session ended in order and says why.
@@ -249,6 +258,36 @@ fn docker_too_small_from_the_start() {
         );
         assert!(text(&line["detail"]).contains("results"), "{line}");
     }
+}
+
+#[test]
+fn docker_data_root_full() {
+    let mut disk = None;
+    let daemon = PrivateDaemon::start_on(false, |data| {
+        disk = SmallDisk::at(data, (0, 0), "size=96m");
+    });
+    let (Some(disk), Some(daemon)) = (disk, daemon) else {
+        return;
+    };
+    let project = Project::on(&daemon.socket());
+    write_campaign(&project);
+    let mut session = Session::start(&project, &["campaign", "up", FILE]);
+    session.wait_event("session_started");
+    disk.fill();
+    let said = session.end();
+    assert_eq!(said.code, Some(4), "{said:#?}");
+    guarantees::names(&said, &[disk.at.as_str()], &["make room"]);
+    let files = Files::of(&project, "full");
+    assert_stopped_by_disk(&files, &["disk_full"]);
+    files.assert_nothing_left();
+    // Before a session it is looked at, too.
+    let said = project.run(&["campaign", "resume", "full"]);
+    assert_eq!(said.code, Some(4), "{said:#?}");
+    guarantees::names(&said, &[disk.at.as_str()], &["df -h"]);
+    disk.empty();
+    guarantees::finishes(&project, "full", RUNS);
+    drop(project);
+    drop(daemon);
 }
 
 #[test]

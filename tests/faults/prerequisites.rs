@@ -17,6 +17,7 @@ const COMPOSE: &str = "compose/reference.yaml";
 /// A campaign of three runs.
 fn begun() -> Option<Project> {
     let project = Project::with_docker()?;
+    project.pin_image();
     let shared = "hidden_size: [32], batch_size: [1, 2, 3]";
     project.write(FILE, &campaign_text("fault", shared, "cycles: 1", 0.3));
     Some(project)
@@ -187,22 +188,34 @@ fn docker_a_missing_bind() {
     finishes(&project);
 }
 
+/// What the Compose file names.
+fn image_of(project: &Project) -> String {
+    let text = std::fs::read_to_string(project.root().join(COMPOSE)).unwrap();
+    let mut lines = text.lines().map(str::trim);
+    let named = lines.find_map(|line| line.strip_prefix("image: "));
+    named.expect("a service has an image").to_owned()
+}
+
 /// An image of a test's own under a name of its own; the name is removed at the end.
 struct Image<'a> {
     project: &'a Project,
     name: String,
+    /// Id of the image that is planned with.
+    right: String,
 }
 
 impl<'a> Image<'a> {
     fn of(project: &'a Project, test: &str) -> Self {
         let name = format!("lem-faults-{test}:{}", std::process::id());
-        let image = Self { project, name };
+        let right = image_of(project);
+        let image = Self {
+            project,
+            name,
+            right,
+        };
         let compose = project.root().join(COMPOSE);
         let text = std::fs::read_to_string(compose).unwrap();
-        project.write(
-            COMPOSE,
-            &text.replace("lemctl/reference:0.1.0", &image.name),
-        );
+        project.write(COMPOSE, &text.replace(&image.right, &image.name));
         image.back();
         image.make_other();
         image
@@ -215,7 +228,7 @@ impl<'a> Image<'a> {
 
     /// The name is that of the image that was planned with.
     fn back(&self) {
-        self.docker(&["tag", "lemctl/reference:0.1.0", &self.name]);
+        self.docker(&["tag", &self.right, &self.name]);
     }
 
     /// The name is another image's, which differs by a label.
@@ -231,7 +244,7 @@ impl<'a> Image<'a> {
     fn make_other(&self) {
         let folder: Utf8PathBuf = self.project.root().join("moved");
         self.project.folder("moved");
-        let text = format!("FROM lemctl/reference:0.1.0\nLABEL moved={}\n", self.name);
+        let text = format!("FROM {}\nLABEL moved={}\n", self.right, self.name);
         self.project.write("moved/Dockerfile", &text);
         let other = self.other();
         self.docker(&["build", "--quiet", "--tag", &other, folder.as_str()]);
@@ -297,8 +310,11 @@ fn docker_wrong_digest_in_the_compose_file() {
     let digest = "0".repeat(64);
     for wrong in ["lemctl/reference", "lemctl/reference:0.1.0"] {
         let wrong = format!("{wrong}@sha256:{digest}");
-        let Some((project, right)) = changed(|text| text.replace("lemctl/reference:0.1.0", &wrong))
-        else {
+        let Some((project, right)) = changed(|text| {
+            let mut lines = text.lines().map(str::trim);
+            let named = lines.find_map(|line| line.strip_prefix("image: "));
+            text.replace(named.unwrap_or_default(), &wrong)
+        }) else {
             return;
         };
         let before = project.paths();

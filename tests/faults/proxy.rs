@@ -36,6 +36,7 @@ const SESSIONS: usize = HARMED.len() + 1;
 /// A campaign of two runs behind a proxy.
 fn begun() -> Option<(SocketProxy, Project)> {
     let mut project = Project::with_docker()?;
+    project.pin_image();
     let proxy = SocketProxy::before(Utf8Path::new(HOST));
     project.through(Some(proxy.socket()));
     let shared = "hidden_size: [32], batch_size: [1, 2]";
@@ -46,10 +47,9 @@ fn begun() -> Option<(SocketProxy, Project)> {
 }
 
 /// Does `act` to requests of every kind, over as many sessions as it takes: none loses, doubles or orphans anything.
-fn harm(act: &Act) {
-    let Some((proxy, project)) = begun() else {
-        return;
-    };
+/// Gives their number.
+fn harm(act: &Act) -> Option<usize> {
+    let (proxy, project) = begun()?;
     for (kind, which) in HARMED {
         proxy.on(kind, which, act.clone());
     }
@@ -63,40 +63,54 @@ fn harm(act: &Act) {
         said.push(project.run(&["campaign", "resume", "proxy", "--retry", "failed"]));
     }
     let harmed: BTreeSet<String> = proxy.done_to().into_iter().collect();
-    let kinds: BTreeSet<String> = HARMED.iter().map(|(kind, _)| (*kind).to_owned()).collect();
-    assert_eq!(harmed, kinds, "a kind of request was never made");
+    // Where every container is lost to something else before, none is stopped in order.
+    let unharmed: Vec<&str> = HARMED
+        .iter()
+        .map(|(kind, _)| *kind)
+        .filter(|kind| !harmed.contains(*kind) && *kind != "POST /containers/ID/stop")
+        .collect();
+    assert_eq!(unharmed, Vec::<&str>::new(), "never made");
     proxy.behave();
     guarantees::finishes(&project, "proxy", 2);
+    eprintln!("{act:?}: {} sessions", said.len());
+    Some(said.len())
+}
+
+/// The same, and one session is enough: what is done to it is no reason to give a backend up.
+fn harm_within_one_session(act: &Act) {
+    if let Some(sessions) = harm(act) {
+        assert_eq!(sessions, 1, "{act:?}");
+    }
 }
 
 #[test]
 fn docker_requests_that_never_arrive() {
-    harm(&Act::CutBefore);
+    harm_within_one_session(&Act::CutBefore);
 }
 
 #[test]
 fn docker_answers_that_never_arrive() {
-    harm(&Act::CutAfter(0));
+    harm_within_one_session(&Act::CutAfter(0));
 }
 
 #[test]
 fn docker_answers_that_are_cut() {
-    harm(&Act::CutAfter(100));
+    harm_within_one_session(&Act::CutAfter(100));
 }
 
 #[test]
 fn docker_answers_that_are_late() {
-    harm(&Act::Delay(Duration::from_millis(1200)));
+    harm_within_one_session(&Act::Delay(Duration::from_millis(1200)));
 }
 
 #[test]
 fn docker_answers_that_come_twice() {
-    harm(&Act::Repeat);
+    harm_within_one_session(&Act::Repeat);
 }
 
 #[test]
 fn docker_requests_that_arrive_twice() {
-    harm(&Act::Twice);
+    harm_within_one_session(&Act::Twice);
 }
 
 #[test]

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
-use lemctl::execution::{Event, Verdict};
-use lemctl::journal::JournalError;
+use lemctl::execution::{Event, State, Verdict};
+use lemctl::journal::{FILE, JournalError, replay};
 use lemctl::manifest::verify;
 use lemctl::runner::{RunnerError, reopen};
+use lemctl::store::Folders;
 
 use crate::engine::four;
 use crate::stage::Stage;
@@ -82,6 +83,75 @@ async fn a_session_that_died_anywhere_is_finished_by_the_next() {
                 .filter(|event| matches!(event, Event::AttemptStarted { run, .. } if kept.contains(run)))
                 .collect();
             assert_eq!(again, Vec::<&Event>::new(), "after event {}", index + 1);
+            assert!(stage.times_accepted().values().all(|times| *times == 1));
+            let state = stage.state();
+            for (run, planned) in state.plan().runs.iter().enumerate() {
+                for (index, attempt) in state.history(run).enumerate() {
+                    let number = u32::try_from(index + 1).unwrap();
+                    let folder = Folders::attempt(&planned.id, number);
+                    let folder = stage.folders().results().join(folder);
+                    assert_eq!(folder.exists(), attempt.result.is_some(), "{folder}");
+                }
+            }
+        }
+    }
+}
+
+/// What a state says of every run, and what stands.
+fn shape(state: &State) -> String {
+    let runs = (0..state.plan().runs.len()).map(|run| (state.status(run), state.attempts(run)));
+    format!(
+        "{:?} {:?} {:?} {} {:?}",
+        runs.collect::<Vec<_>>(),
+        state.tally(),
+        state.loaded(),
+        state.session(),
+        state.sealed()
+    )
+}
+
+/// The journal of a whole campaign cut at every byte: what is replayed is the whole lines before the cut and gives the
+/// state that lemctl had then. At some of the cuts the next session finishes the campaign; the test above does that at
+/// every line.
+#[tokio::test(start_paused = true)]
+async fn a_journal_cut_at_any_byte_gives_the_state_of_then() {
+    let whole = Stage::new(&four());
+    whole.up().await.unwrap();
+    let journal = std::fs::read(whole.journal()).unwrap();
+    let events = whole.events();
+    let mut live = vec![shape(&State::new(whole.planned.plan.clone()))];
+    let mut state = State::new(whole.planned.plan.clone());
+    for event in &events {
+        state.apply(event).unwrap();
+        live.push(shape(&state));
+    }
+    let folder = tempfile::tempdir_in(whole.root()).unwrap();
+    let cut = Utf8Path::from_path(folder.path()).unwrap();
+    for keep in 0..=journal.len() {
+        std::fs::write(cut.join(FILE), &journal[..keep]).unwrap();
+        let mut state = State::new(whole.planned.plan.clone());
+        let replayed = replay(cut, |entry| {
+            state.apply(&entry.event).map_err(|error| error.to_string())
+        });
+        let replayed = replayed.unwrap_or_else(|error| panic!("byte {keep}: {error}"));
+        let lines = journal[..keep].split_inclusive(|byte| *byte == b'\n');
+        let lines: Vec<usize> = lines
+            .filter(|line| line.ends_with(b"\n"))
+            .map(<[u8]>::len)
+            .collect();
+        let bytes = lines.iter().sum::<usize>() as u64;
+        assert_eq!(replayed.head.events, lines.len() as u64, "byte {keep}");
+        assert_eq!(
+            (replayed.bytes, replayed.torn_bytes),
+            (bytes, keep as u64 - bytes)
+        );
+        assert_eq!(shape(&state), live[lines.len()], "byte {keep}");
+        // A cut in the seal itself belongs to a manifest that is there.
+        if keep % 211 == 0 && (1..events.len() - 1).contains(&lines.len()) {
+            let stage = died_at(&whole, keep, false);
+            let ended = stage.resume().await;
+            ended.unwrap_or_else(|error| panic!("byte {keep}: {error}"));
+            stage.assert_complete();
             assert!(stage.times_accepted().values().all(|times| *times == 1));
         }
     }

@@ -107,7 +107,8 @@ fn timed(project: &Project, arguments: &[&str]) -> String {
     )
 }
 
-fn runs_in_one_life(runs: u64, length: u64, every: Duration) {
+/// `cold`: a worker of its own for every run, and so two execs, it and the sweep behind it.
+fn runs_in_one_life(runs: u64, length: u64, every: Duration, cold: bool) {
     let Some(project) = Project::with_docker() else {
         return;
     };
@@ -122,8 +123,15 @@ fn runs_in_one_life(runs: u64, length: u64, every: Duration) {
     let stretches = stretches(&files, &looks, length);
     println!("{}", table(&stretches));
     let growth = assert_flat(&stretches);
-    let loads = files.events_of("step_done").len();
-    println!("{runs} runs, {loads} steps beside them, {growth:.2} KiB of memory a run");
+    let steps = files.events_of("step_done");
+    let named = |kind: &str| {
+        let is = |step: &&serde_json::Value| step["step"].as_str().unwrap().starts_with(kind);
+        steps.iter().filter(is).count()
+    };
+    // A probe, a worker for each load, a sweep after each.
+    let execs = named("probe-container") + named("load-engine") + named("unload-engine");
+    println!("{runs} runs, {execs} execs, {growth:.2} KiB of memory a run");
+    assert!(!cold || execs as u64 > 2 * runs, "{execs} execs");
     assert_eq!(files.accepted().len() as u64, runs);
     for arguments in [
         &["campaign", "status", name][..],
@@ -150,16 +158,21 @@ fn runs_in_one_life(runs: u64, length: u64, every: Duration) {
 /// Enough that a descriptor, thread or process kept by each run, load or look would show.
 #[test]
 fn docker_runs_leave_no_descriptor_thread_or_process() {
-    runs_in_one_life(300, 100, Duration::from_millis(100));
+    runs_in_one_life(150, 50, Duration::from_millis(100), false);
 }
 
 /// `make soak`: RUNS of them.
 #[test]
 #[ignore = "takes an hour: make soak"]
 fn docker_thousands_of_runs() {
-    runs_in_one_life(
-        number("LEM_SOAK_RUNS", 5_000),
-        500,
-        Duration::from_millis(500),
-    );
+    let runs = number("LEM_SOAK_RUNS", 5_000);
+    runs_in_one_life(runs, 500, Duration::from_millis(500), false);
+}
+
+/// `make soak`: an exec for every worker and one for the sweep behind it, as many as RUNS.
+#[test]
+#[ignore = "takes ten minutes: make soak"]
+fn docker_thousands_of_execs() {
+    let runs = number("LEM_SOAK_RUNS", 5_000) / 2;
+    runs_in_one_life(runs, 250, Duration::from_millis(500), true);
 }

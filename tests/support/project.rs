@@ -69,20 +69,54 @@ impl Project {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut project = Self::new(Some(turn));
         project.engine = engine;
+        project.set_up();
+        project
+    }
+
+    /// A second project on the same Engine: of user `uid` where the tests run as root, else of the same user.
+    pub fn beside(&self, uid: u32) -> Self {
+        let mut project = Self::new(None);
+        project.engine.clone_from(&self.engine);
+        if project.user.switched {
+            project.user = User {
+                uid,
+                gid: uid,
+                switched: true,
+            };
+        }
+        project.set_up();
+        project
+    }
+
+    fn set_up(&self) {
         for file in ["lem-agent", "lem-worker"] {
             let built = Utf8Path::new("images/dist").join(file);
             assert!(
                 built.exists(),
                 "{built} is not there: `make images` builds it"
             );
-            project.copy(built.as_str());
+            self.copy(built.as_str());
         }
-        project.copy("images/reference/Dockerfile");
-        project.give_to_user();
-        assert_eq!(project.run(&["init"]).code, Some(0));
-        let built = project.run(&["images", "build", "reference"]);
+        self.copy("images/reference/Dockerfile");
+        self.give_to_user();
+        assert_eq!(self.run(&["init"]).code, Some(0));
+        let built = self.run(&["images", "build", "reference"]);
         assert_eq!(built.code, Some(0), "{built:?}");
-        project
+    }
+
+    /// Names the image in the Compose file by its id: whoever builds it anew meanwhile, elsewhere on this Engine, moves
+    /// only the tag.
+    pub fn pin_image(&self) {
+        let asked = ["images", "--quiet", "--no-trunc", "lemctl/reference:0.1.0"];
+        let output = self.docker_command().args(asked).output().unwrap();
+        let id = String::from_utf8(output.stdout).unwrap();
+        let id = id.lines().next().expect("the image was built").to_owned();
+        let path = self.root().join("compose/reference.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        self.write(
+            "compose/reference.yaml",
+            &text.replace("lemctl/reference:0.1.0", &id),
+        );
     }
 
     /// From now on lemctl reaches the Engine through `socket`, or directly.

@@ -1,7 +1,7 @@
 //! A lemctl that runs while the test watches: its `--progress json` lines, signals to it, its end.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,17 @@ pub struct Session {
 impl Session {
     /// Starts lemctl; `arguments` must ask for a session.
     pub fn start(project: &Project, arguments: &[&str]) -> Self {
+        Self::start_with(project, arguments, |_| {})
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(
+        project: &Project,
+        arguments: &[&str],
+        more: impl FnOnce(&mut Command),
+    ) -> Self {
         let mut command = project.lemctl(arguments);
+        more(&mut command);
         command.args(["--progress", "json"]);
         let mut child = command
             .stdout(Stdio::piped())

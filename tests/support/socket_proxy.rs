@@ -152,7 +152,7 @@ pub fn kind(line: &str) -> (String, String) {
         let hex = part.len() >= 12 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         if hex { "ID" } else { part }.to_owned()
     };
-    let parts: Vec<String> = parts.iter().map(|part| id(part)).collect();
+    let parts: Vec<String> = parts.iter().map(id).collect();
     (format!("{method} /{}", parts.join("/")), version.to_owned())
 }
 

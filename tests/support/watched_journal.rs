@@ -82,7 +82,11 @@ impl Watch {
             if ended {
                 return None;
             }
-            assert!(Instant::now() < end, "no event came for {PATIENCE:?}");
+            if Instant::now() >= end {
+                let text = String::from_utf8_lossy(&self.bytes()).into_owned();
+                let last: Vec<&str> = text.lines().rev().take(3).collect();
+                panic!("no such event came for {PATIENCE:?}; the last are {last:#?}");
+            }
             std::thread::sleep(Duration::from_micros(500));
         }
     }

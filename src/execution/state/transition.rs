@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ended, Made, RunStatus, State};
-use crate::execution::{Because, Blame, Event, Figures, Verdict};
+use crate::execution::{Because, Blame, Event, Figures, ResultFile, Verdict};
 use crate::plan::Step;
 use crate::units::Digest;
 
@@ -106,6 +106,11 @@ impl State {
                     "verdict and result do not fit",
                 )?;
                 self.require(
+                    result.as_ref().is_none_or(ResultFile::is_below),
+                    "attempt_ended",
+                    "its result lies elsewhere",
+                )?;
+                self.require(
                     !matches!(verdict, Verdict::Skipped { .. }),
                     "attempt_ended",
                     "an attempt cannot be skipped",
@@ -145,6 +150,11 @@ impl State {
                     self.plans(experiment),
                     "quality_assessed",
                     "the plan has no such experiment",
+                )?;
+                self.require(
+                    assessed.file.as_ref().is_none_or(ResultFile::is_below),
+                    "quality_assessed",
+                    "its file lies elsewhere",
                 )?;
                 self.quality.insert(*experiment, assessed.clone());
                 self.asked(experiment);
