@@ -182,6 +182,7 @@ fn docker_killed_at_random_every_run_is_accepted_once() {
     let Some(project) = Project::with_docker() else {
         return;
     };
+    let _image = OwnImage::of(&project);
     println!("{}", seed(&project, number("LEM_SOAK_SEED", 1), 60, 2.0));
 }
 
