@@ -205,7 +205,7 @@ mod tests {
         symlink(&kept, folder.join("a/b/c/link")).unwrap();
         std::fs::hard_link(kept.join("file"), folder.join("a/b/file")).unwrap();
         for closed in ["a/b/c", "a/b", "a", ""] {
-            let mode = PermissionsExt::from_mode(0);
+            let mode = PermissionsExt::from_mode(0o000);
             std::fs::set_permissions(folder.join(closed), mode).unwrap();
         }
         remove_tree(&folder, MOST_REMOVED).unwrap();

@@ -182,7 +182,8 @@ fn names_in_a_campaign_are_plain() {
         let said = project.run(&["campaign", "plan", "campaigns/x.yaml"]);
         assert_eq!(said.code, Some(3), "{name}: {said:#?}");
         assert!(
-            said.stderr.contains("campaign_name") || said.stderr.contains("cannot name"),
+            said.stderr.contains("cannot name a campaign")
+                || said.stderr.contains("`campaign_name`"),
             "{said:#?}"
         );
     }
