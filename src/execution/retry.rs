@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Blame, FOREIGN_PROCESS, Reason, Verdict};
+use super::{Blame, FOREIGN_PROCESS, GPU_LOST, Reason, Verdict};
 use crate::campaign::RetryPolicy;
 use crate::energy::codes;
 
@@ -90,20 +90,24 @@ pub(super) struct Again {
 /// Whether what ended so is tried again.
 ///
 /// Heat says nothing of the experiment, and is over after a while: it is waited for. Neither does a failure of the
-/// environment. Whatever else a result was rejected for would be so again, and what a worker or a config does is
-/// the experiment's own: to repeat that until it works would hide how often it does not. A stranger is not waited for.
+/// environment, or somebody else's hand on the container. Whatever else a result was rejected for would be so again, and what a worker or a config does is
+/// the experiment's own: to repeat that until it works would hide how often it does not. A stranger or a lost GPU is not waited for.
 pub(super) fn again(verdict: &Verdict, policy: &RetryPolicy) -> Option<Again> {
     match verdict {
         Verdict::Rejected { reasons } => {
             let thermal = |reason: &Reason| reason.code == codes::THERMAL_THROTTLING;
-            let reason = reasons.first().filter(|_| reasons.iter().all(thermal))?;
+            let passes =
+                |reason: &Reason| thermal(reason) || reason.code == codes::CONTAINER_DISTURBED;
+            let reason = reasons.first().filter(|_| reasons.iter().all(passes))?;
+            let hot = reasons.iter().any(thermal);
             Some(Again {
                 reason: reason.clone(),
-                gap_seconds: Some(policy.thermal_gap_seconds),
+                gap_seconds: hot.then_some(policy.thermal_gap_seconds),
             })
         }
         Verdict::Failed { cause } => {
-            let environment = cause.blame == Blame::Environment && cause.code != FOREIGN_PROCESS;
+            let stays = [FOREIGN_PROCESS, GPU_LOST].contains(&&*cause.code);
+            let environment = cause.blame == Blame::Environment && !stays;
             environment.then(|| Again {
                 reason: Reason {
                     code: cause.code.clone(),
@@ -140,6 +144,7 @@ mod tests {
         let gap = |verdict: &Verdict| again(verdict, &policy).map(|again| again.gap_seconds);
         let heat = rejected(&["thermal_throttling_detected"]);
         assert_eq!(gap(&heat), Some(Some(120.0)), "after a longer gap");
+        assert_eq!(gap(&rejected(&["container_disturbed"])), Some(None));
         let lost = failed(Blame::Environment, "container_lost");
         assert_eq!(gap(&lost), Some(None));
         for verdict in [
@@ -148,6 +153,7 @@ mod tests {
             rejected(&["gpu_lost"]),
             rejected(&[FOREIGN_PROCESS]),
             failed(Blame::Environment, FOREIGN_PROCESS),
+            failed(Blame::Environment, GPU_LOST),
             failed(Blame::Worker, "worker_gone"),
             failed(Blame::Config, "out_of_memory"),
             Verdict::Skipped {

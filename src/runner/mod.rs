@@ -49,7 +49,7 @@ pub use gpu_hold::{hold_gpus, lock_names};
 pub use lease::Lease;
 pub use open::{Opened, Planned, create, fingerprint, reopen, replayed};
 pub use power::Power;
-pub use reconcile::{Cleared, LeftOver, hold, left_over, remove_left_over};
+pub use reconcile::{Cleared, LeftOver, hold_campaign, left_over, remove_left_over};
 pub use session::{Ended, Identity, Runner, Setting};
 pub use stop::{StopSignal, Stopper};
 pub use strays::{remove_fetches, standing};

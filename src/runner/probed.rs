@@ -84,7 +84,7 @@ mod tests {
     fn wrong(report: &ProbeReport) -> Vec<String> {
         deviations(
             report,
-            Identity {
+            session::Identity {
                 uid: 1000,
                 gid: 1000,
             },

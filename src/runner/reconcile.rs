@@ -102,7 +102,10 @@ pub async fn remove_left_over<E: ContainerEngine>(
 /// # Errors
 /// The lock's, with the pid of who holds it. Where the results folder is gone there is no lock, and
 /// [`RunnerError::Conflict`] if somebody renews the leases.
-pub async fn hold(folders: &Folders, clock: &dyn Clock) -> Result<Option<Lock>, RunnerError> {
+pub async fn hold_campaign(
+    folders: &Folders,
+    clock: &dyn Clock,
+) -> Result<Option<Lock>, RunnerError> {
     let results = folders.results();
     if !folders.campaign.is_empty() && results.exists() {
         return Ok(Some(Lock::take(&results)?));

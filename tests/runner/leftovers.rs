@@ -3,7 +3,7 @@
 
 use lemctl::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use lemctl::journal::Lock;
-use lemctl::runner::{hold, remove_fetches, remove_left_over, standing};
+use lemctl::runner::{hold_campaign, remove_fetches, remove_left_over, standing};
 use lemctl::store::Folders;
 
 use crate::stage::{EIGHT, Stage, service};
@@ -130,12 +130,12 @@ async fn a_session_removes_what_dead_campaigns_left_and_nothing_that_is_held() {
     assert_eq!(found, [held.clone(), gone.clone()]);
     // Who holds it is told; the one without results is free, since nobody renews its lease.
     let clock = &*stage.worker.clock;
-    let told = hold(&held, clock).await.unwrap_err().to_string();
+    let told = hold_campaign(&held, clock).await.unwrap_err().to_string();
     assert!(
         told.contains(&format!("pid {}", std::process::id())),
         "{told}"
     );
-    assert!(hold(&gone, clock).await.unwrap().is_none());
+    assert!(hold_campaign(&gone, clock).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,13 +163,13 @@ async fn a_lease_that_is_renewed_is_somebodys() {
             }
         }
     });
-    assert!(hold(&gone, &*clock).await.is_err());
+    assert!(hold_campaign(&gone, &*clock).await.is_err());
     let kept = remove_fetches(&stage.engine, &stage.root(), &*clock, true).await;
     assert_eq!(kept.unwrap().removed, []);
     renewing.abort();
     let _ = renewing.await;
     // It holds for a while yet, and nobody renews it.
-    assert!(hold(&gone, &*clock).await.unwrap().is_none());
+    assert!(hold_campaign(&gone, &*clock).await.unwrap().is_none());
     let hasty = remove_fetches(&stage.engine, &stage.root(), &*clock, false).await;
     assert_eq!(hasty.unwrap().removed, []);
     let patient = remove_fetches(&stage.engine, &stage.root(), &*clock, true).await;

@@ -8,7 +8,7 @@ use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::containers::docker::DockerEngine;
 use crate::diagnostics::{Exit, Failure};
-use crate::runner::{Cleared, hold, remove_fetches, remove_left_over, standing};
+use crate::runner::{Cleared, hold_campaign, remove_fetches, remove_left_over, standing};
 use crate::store::Folders;
 
 /// Arguments of `down`.
@@ -36,7 +36,7 @@ pub(super) async fn run(arguments: &Down, root: &Root) -> Outcome {
     };
     let mut all = Cleared::default();
     for folders in campaigns {
-        let held = hold(&folders, &HostClock).await;
+        let held = hold_campaign(&folders, &HostClock).await;
         let _lock = match held {
             Ok(lock) => lock,
             // With --all, what runs is left alone; by name, it is an error that says who holds it.

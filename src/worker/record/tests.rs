@@ -61,6 +61,34 @@ fn closed_loop() -> Record {
     }
 }
 
+#[test]
+fn a_warm_up_is_marked_whole_and_before_the_window() {
+    let with = |marks: &[(MarkName, u64)]| {
+        let mut record = record();
+        let marks = marks.iter().map(|(name, at)| Mark {
+            name: *name,
+            monotonic_ns: *at,
+        });
+        record.marks.splice(0..0, marks);
+        checked(&record)
+    };
+    use MarkName::{WarmupEnd, WarmupStart};
+    assert!(with(&[(WarmupStart, 10), (WarmupEnd, 900)]).is_ok());
+    for (marks, why) in [
+        (&[(WarmupStart, 10)][..], "no mark WarmupEnd"),
+        (&[(WarmupEnd, 10)], "no mark WarmupStart"),
+        (&[(WarmupStart, 900), (WarmupEnd, 10)], "warmup_start"),
+        (&[(WarmupStart, 10), (WarmupEnd, 1_001)], "warmup_end"),
+        (
+            &[(WarmupStart, 10), (WarmupEnd, 20), (WarmupEnd, 30)],
+            "two marks",
+        ),
+    ] {
+        let told = with(marks).unwrap_err();
+        assert!(told.contains(why), "{marks:?}: {told}");
+    }
+}
+
 fn checked(record: &Record) -> Result<Record, String> {
     checked_as(record, Arrival::Batch {})
 }
