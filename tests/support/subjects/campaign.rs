@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use lemctl::campaign::{Campaign, CampaignReport, PromptSource, load};
-use lemctl::catalogue::Catalogues;
+use lemctl::catalogue::{Catalogues, joined};
 use lemctl::execution::{State, decide};
 use lemctl::plan::{Estimate, Plan, dot, mermaid};
 use lemctl::report::{plan_text, plan_view};
@@ -24,7 +24,7 @@ static CATALOGUES: LazyLock<Catalogues> = LazyLock::new(|| {
             (file.file_name().to_owned(), text)
         })
         .collect();
-    Catalogues::read(&texts).unwrap()
+    Catalogues::read(&joined(texts).unwrap()).unwrap()
 });
 
 static PROMPTS: LazyLock<Files> = LazyLock::new(|| {
