@@ -24,9 +24,7 @@ pub fn run(bytes: &[u8]) {
         let verification = verify(&bench.folders);
         assert!(!verification.findings.is_empty(), "made up, and it verifies");
         for finding in &verification.findings {
-            super::assert_printable(&finding.what);
-            super::assert_printable(&finding.path);
-            super::assert_printable(&finding.fix);
+            assert!(!finding.what.is_empty() && !finding.fix.is_empty(), "{finding:?}");
         }
     });
 }
