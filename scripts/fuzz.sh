@@ -2,7 +2,8 @@
 # Fuzzes what reads bytes that lemctl did not write itself: each target of fuzz/ for some minutes, one after the other.
 #
 # What was found to be new input is kept in fuzz/corpus, so that a later call goes on where this one ended; an input that
-# broke something lies in fuzz/artifacts, and the call ends with 1. MINUTES=10 for each target, TARGETS="journal record".
+# broke something lies in fuzz/artifacts, and the call ends with 1. MINUTES=10 for each target, TARGETS="journal record",
+# PROGRAMS=folder of targets that are built already.
 # Needs the nightly toolchain, cargo-fuzz (cargo install cargo-fuzz) and a C++ compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,8 +28,8 @@ mkdir -p fuzz/target
 cat schemas/*.json | grep -o '"[A-Za-z_][A-Za-z0-9_]\{2,40\}"' | sort -u >"$words"
 
 # No sanitizer: the code is safe Rust but for NVML's own calls, which no target makes, and is twice as fast without.
-cargo +nightly fuzz build --sanitizer none
-programs=fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release
+programs=${PROGRAMS:-fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release}
+[ -n "${PROGRAMS:-}" ] || cargo +nightly fuzz build --sanitizer none
 
 broken=0
 for target in "${targets[@]}"; do

@@ -15,7 +15,7 @@ use crate::containers::{ContainerEngine, EngineError};
 use crate::diagnostics::{Exit, Failure};
 use crate::environment::Host;
 use crate::execution::Tally;
-use crate::manifest::verify;
+use crate::runner::verified;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
 use crate::runner::models::Models;
@@ -162,7 +162,7 @@ pub(super) async fn run(
     let ended = ended?;
     let target = format!("{} ({})", folders.campaign, folders.id);
     if let Some(manifest) = &ended.manifest {
-        let verification = verify(&folders);
+        let verification = verified(&folders);
         say(&summary_text(manifest));
         say("");
         say(&format!(
