@@ -37,7 +37,10 @@ use mutate::{Edit, edit, mutated};
 static INPUTS: LazyLock<BTreeMap<&str, Vec<Vec<u8>>>> = LazyLock::new(|| {
     let root = subjects::repository();
     let inputs = |name: &str| {
-        let mut folders = vec![format!("fuzz/seeds/{name}"), format!("fuzz/regressions/{name}")];
+        let mut folders = vec![
+            format!("fuzz/seeds/{name}"),
+            format!("fuzz/regressions/{name}"),
+        ];
         match name {
             "campaign" => folders.extend(["campaigns".into(), "tests/invalid".into()]),
             "compose" => folders.extend(["compose".into(), "compose/variants".into()]),
@@ -51,9 +54,15 @@ static INPUTS: LazyLock<BTreeMap<&str, Vec<Vec<u8>>>> = LazyLock::new(|| {
             .filter(|path| path.is_file())
             .collect();
         paths.sort();
-        paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+        paths
+            .iter()
+            .map(|path| std::fs::read(path).unwrap())
+            .collect()
     };
-    subjects::ALL.iter().map(|(name, _)| (*name, inputs(name))).collect()
+    subjects::ALL
+        .iter()
+        .map(|(name, _)| (*name, inputs(name)))
+        .collect()
 });
 
 #[test]
@@ -73,7 +82,10 @@ fn every_subject_is_a_fuzz_target_with_seeds() {
 
 /// Mutations of a subject's inputs, as many as take a few seconds.
 fn fuzz(name: &str, cases: u32) {
-    let (_, run) = subjects::ALL.iter().find(|(known, _)| *known == name).unwrap();
+    let (_, run) = subjects::ALL
+        .iter()
+        .find(|(known, _)| *known == name)
+        .unwrap();
     let inputs: &[Vec<u8>] = &INPUTS[name];
     for input in inputs {
         run(input);
@@ -85,7 +97,11 @@ fn fuzz(name: &str, cases: u32) {
         ..Config::default()
     };
     let edits = prop::collection::vec(edit(), 1..6);
-    let strategy = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), edits);
+    let strategy = (
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+        edits,
+    );
     TestRunner::new(config)
         .run(&strategy, |(first, second, edits): (_, _, Vec<Edit>)| {
             let (first, second): (&Vec<u8>, &Vec<u8>) = (first.get(inputs), second.get(inputs));

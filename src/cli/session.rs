@@ -15,12 +15,12 @@ use crate::containers::{ContainerEngine, EngineError};
 use crate::diagnostics::{Exit, Failure};
 use crate::environment::Host;
 use crate::execution::Tally;
-use crate::runner::verified;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
 use crate::runner::models::Models;
 use crate::runner::prerequisites::{self, Status};
 use crate::runner::project::Project;
+use crate::runner::verified;
 use crate::runner::{
     Ended, Identity, Opened, Planned, Power, Runner, Setting, StopSignal, Stopper,
 };

@@ -244,7 +244,9 @@ fn events(seeds: &mut Seeds) {
             manifest_sha256: Digest::of(b"manifest"),
         },
     ];
-    let lines = events.iter().map(|event| json!({"event": event}).to_string() + "\n");
+    let lines = events
+        .iter()
+        .map(|event| json!({"event": event}).to_string() + "\n");
     seeds.add("journal", "every-event", lines.collect::<String>());
 }
 
@@ -277,10 +279,30 @@ fn lines(seeds: &mut Seeds) {
     let text = [
         say(1, None, done(hello)),
         say(2, attempt, Event::Mark(mark)),
-        say(2, attempt, Event::Progress { completed_requests: 3 }),
+        say(
+            2,
+            attempt,
+            Event::Progress {
+                completed_requests: 3,
+            },
+        ),
         say(2, attempt, Event::Ready {}),
-        say(3, None, done(Outcome::Warmup { output_tokens: 9, elapsed_ns: 8 })),
-        say(4, attempt, done(Outcome::Measure { bytes: 9, sha256: "ab".repeat(32) })),
+        say(
+            3,
+            None,
+            done(Outcome::Warmup {
+                output_tokens: 9,
+                elapsed_ns: 8,
+            }),
+        ),
+        say(
+            4,
+            attempt,
+            done(Outcome::Measure {
+                bytes: 9,
+                sha256: "ab".repeat(32),
+            }),
+        ),
         say(5, None, done(Outcome::Ping { monotonic_ns: 7 })),
         say(
             6,

@@ -5,11 +5,46 @@ use proptest::sample::Index;
 
 /// Pieces that mean something to some reader.
 const PIECES: [&[u8]; 40] = [
-    b"", b"\n", b"\r\n", b"\0", b"\xff", b"\xfe", b"\xc3", b"\xed\xa0\x80", b"\x1b[2J", b"\xe2\x80\xae",
-    b"{", b"}", b"[", b"]", b"[[[[[[[[[[[[[[[[", b"\"", b"\\u0000", b"\\ud800", b",", b":",
-    b"null", b"true", b"-1", b"0", b"1e999", b"-1e308", b"0.1", b"18446744073709551615",
-    b"18446744073709551616", b"9223372036854775807", b"4294967295", b"NaN", b"..", b"../../x", b"/etc/passwd",
-    b"${A:-${B}}", b"*a", b"&a ", b"<<: ", b"!!python ",
+    b"",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\xff",
+    b"\xfe",
+    b"\xc3",
+    b"\xed\xa0\x80",
+    b"\x1b[2J",
+    b"\xe2\x80\xae",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"[[[[[[[[[[[[[[[[",
+    b"\"",
+    b"\\u0000",
+    b"\\ud800",
+    b",",
+    b":",
+    b"null",
+    b"true",
+    b"-1",
+    b"0",
+    b"1e999",
+    b"-1e308",
+    b"0.1",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"9223372036854775807",
+    b"4294967295",
+    b"NaN",
+    b"..",
+    b"../../x",
+    b"/etc/passwd",
+    b"${A:-${B}}",
+    b"*a",
+    b"&a ",
+    b"<<: ",
+    b"!!python ",
 ];
 
 /// One mutation.
@@ -56,7 +91,9 @@ fn number() -> impl Strategy<Value = u64> {
 
 /// `first` after all edits.
 pub fn mutated(first: &[u8], second: &[u8], edits: &[Edit]) -> Vec<u8> {
-    edits.iter().fold(first.to_vec(), |bytes, edit| one(bytes, second, edit))
+    edits
+        .iter()
+        .fold(first.to_vec(), |bytes, edit| one(bytes, second, edit))
 }
 
 fn one(mut bytes: Vec<u8>, other: &[u8], edit: &Edit) -> Vec<u8> {
@@ -78,7 +115,9 @@ fn one(mut bytes: Vec<u8>, other: &[u8], edit: &Edit) -> Vec<u8> {
                 return bytes;
             }
             let from = *at.get(&digits);
-            let to = (from..length).find(|at| !bytes[*at].is_ascii_digit()).unwrap_or(length);
+            let to = (from..length)
+                .find(|at| !bytes[*at].is_ascii_digit())
+                .unwrap_or(length);
             bytes.splice(from..to, number.to_string().into_bytes());
         }
         Edit::Cut(at) => bytes.truncate(at.index(length)),
@@ -105,5 +144,8 @@ fn one(mut bytes: Vec<u8>, other: &[u8], edit: &Edit) -> Vec<u8> {
 }
 
 fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
-    bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+    bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect()
 }

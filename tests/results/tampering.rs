@@ -42,7 +42,13 @@ async fn sealed() -> Copied {
         r#"{"results": {"arc_easy": {"acc,none": 0.625}}}"#,
     )
     .unwrap();
-    let attach = ["results", "attach-scores", "staged", &experiment, "scores.json"];
+    let attach = [
+        "results",
+        "attach-scores",
+        "staged",
+        &experiment,
+        "scores.json",
+    ];
     text(&stage, 0, &attach);
     let copied = Copied::of(&stage.root(), &stage.folders());
     assert_eq!(copied.verified().findings, []);
@@ -98,7 +104,8 @@ impl Copied {
     /// The files that a seal holds: all but the lock and the logs.
     fn sealed_files(&self) -> Vec<Utf8PathBuf> {
         let unsealed = |path: &Utf8Path| {
-            path.file_name() == Some("lock") || path.components().any(|part| part.as_str() == "logs")
+            path.file_name() == Some("lock")
+                || path.components().any(|part| part.as_str() == "logs")
         };
         let files = self.files().into_iter();
         files.filter(|path| !unsealed(path)).collect()
@@ -133,7 +140,9 @@ fn gather(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) {
 
 /// What was found at a path.
 fn kinds(findings: &[Finding], path: &Utf8Path) -> BTreeSet<&'static str> {
-    let at = findings.iter().filter(|finding| finding.path == path.as_str());
+    let at = findings
+        .iter()
+        .filter(|finding| finding.path == path.as_str());
     at.map(|finding| finding.kind.word()).collect()
 }
 
@@ -156,28 +165,56 @@ fn mode(mode: u32) -> Box<dyn Fn(&Copied, &Utf8Path)> {
 /// Each edit of one file, with the kind by which it is named.
 fn edits() -> Vec<Edit<'static>> {
     let mut edits: Vec<Edit<'static>> = vec![
-        ("deleted", "absent", Box::new(|_, file| std::fs::remove_file(file).unwrap())),
-        ("a byte shorter", "altered", bytes(|bytes| bytes.truncate(bytes.len() - 1))),
+        (
+            "deleted",
+            "absent",
+            Box::new(|_, file| std::fs::remove_file(file).unwrap()),
+        ),
+        (
+            "a byte shorter",
+            "altered",
+            bytes(|bytes| bytes.truncate(bytes.len() - 1)),
+        ),
         ("empty", "altered", bytes(Vec::clear)),
         ("a byte longer", "altered", bytes(|bytes| bytes.push(b'x'))),
-        ("a line break longer", "altered", bytes(|bytes| bytes.push(b'\n'))),
-        ("a link to the same content", "altered", Box::new(|copied, file| {
-            let target = copied.outside.join("same");
-            std::fs::rename(file, &target).unwrap();
-            symlink(&target, file).unwrap();
-        })),
-        ("a file of two names", "altered", Box::new(|copied, file| {
-            std::fs::hard_link(file, copied.outside.join("second")).unwrap();
-        })),
-        ("a folder", "altered", Box::new(|_, file| {
-            std::fs::remove_file(file).unwrap();
-            std::fs::create_dir(file).unwrap();
-        })),
-        ("a pipe", "altered", Box::new(|_, file| {
-            std::fs::remove_file(file).unwrap();
-            let made = std::process::Command::new("mkfifo").arg(file).status();
-            assert!(made.unwrap().success());
-        })),
+        (
+            "a line break longer",
+            "altered",
+            bytes(|bytes| bytes.push(b'\n')),
+        ),
+        (
+            "a link to the same content",
+            "altered",
+            Box::new(|copied, file| {
+                let target = copied.outside.join("same");
+                std::fs::rename(file, &target).unwrap();
+                symlink(&target, file).unwrap();
+            }),
+        ),
+        (
+            "a file of two names",
+            "altered",
+            Box::new(|copied, file| {
+                std::fs::hard_link(file, copied.outside.join("second")).unwrap();
+            }),
+        ),
+        (
+            "a folder",
+            "altered",
+            Box::new(|_, file| {
+                std::fs::remove_file(file).unwrap();
+                std::fs::create_dir(file).unwrap();
+            }),
+        ),
+        (
+            "a pipe",
+            "altered",
+            Box::new(|_, file| {
+                std::fs::remove_file(file).unwrap();
+                let made = std::process::Command::new("mkfifo").arg(file).status();
+                assert!(made.unwrap().success());
+            }),
+        ),
         ("open to everybody", "altered", mode(0o666)),
         ("executable", "altered", mode(0o755)),
         ("set-user-id", "altered", mode(0o4644)),
@@ -199,7 +236,14 @@ async fn every_edit_of_every_file_is_named() {
     let whole = sealed().await;
     let files = whole.sealed_files();
     let names: BTreeSet<&str> = files.iter().filter_map(|file| file.file_name()).collect();
-    for name in ["manifest.json", "SHA256SUMS", "journal.jsonl", "result.json", "record.json", "quality.json"] {
+    for name in [
+        "manifest.json",
+        "SHA256SUMS",
+        "journal.jsonl",
+        "result.json",
+        "record.json",
+        "quality.json",
+    ] {
         assert!(names.contains(name), "{name} is not among {files:?}");
     }
     assert!(files.len() >= 15, "{files:?}");
@@ -214,7 +258,12 @@ async fn every_edit_of_every_file_is_named() {
             }
         }
     }
-    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+    assert!(
+        missed.is_empty(),
+        "{} missed:\n{}",
+        missed.len(),
+        missed.join("\n")
+    );
 }
 
 /// Both files of a pair are named, whether one takes the other's place or both change places.
@@ -231,12 +280,18 @@ async fn files_in_each_others_place_are_named() {
             let copied = whole.again();
             std::fs::copy(copied.at(other), copied.at(one)).unwrap();
             let findings = copied.verified().findings;
-            assert!(!kinds(&findings, one).is_empty(), "{other} for {one}: {findings:#?}");
+            assert!(
+                !kinds(&findings, one).is_empty(),
+                "{other} for {one}: {findings:#?}"
+            );
             // Now the other one as well.
             std::fs::write(copied.at(other), &content).unwrap();
             let findings = copied.verified().findings;
             for file in [one, other] {
-                assert!(!kinds(&findings, file).is_empty(), "{one} and {other}: {findings:#?}");
+                assert!(
+                    !kinds(&findings, file).is_empty(),
+                    "{one} and {other}: {findings:#?}"
+                );
             }
         }
     }
@@ -251,7 +306,10 @@ async fn what_no_seal_names_is_extra() {
     let results = results.strip_prefix(&whole.folders.root).unwrap();
     let manifests = whole.folders.manifests();
     let manifests = manifests.strip_prefix(&whole.folders.root).unwrap();
-    let result = whole.sealed_files().into_iter().find(|file| file.file_name() == Some("result.json"));
+    let result = whole
+        .sealed_files()
+        .into_iter()
+        .find(|file| file.file_name() == Some("result.json"));
     let attempt = result.unwrap().parent().unwrap().to_owned();
     let places = [
         results.join("notes.txt"),
@@ -268,13 +326,21 @@ async fn what_no_seal_names_is_extra() {
         std::fs::create_dir_all(copied.at(place).parent().unwrap()).unwrap();
         std::fs::write(copied.at(place), "{}").unwrap();
         let findings = copied.verified().findings;
-        assert_eq!(kinds(&findings, place), ["extra"].into(), "{place}: {findings:#?}");
+        assert_eq!(
+            kinds(&findings, place),
+            ["extra"].into(),
+            "{place}: {findings:#?}"
+        );
         assert_eq!(findings.len(), 1, "{findings:#?}");
         // A link that leads anywhere is as foreign.
         std::fs::remove_file(copied.at(place)).unwrap();
         symlink("/", copied.at(place)).unwrap();
         let findings = copied.verified().findings;
-        assert_eq!(kinds(&findings, place), ["extra"].into(), "{place}: {findings:#?}");
+        assert_eq!(
+            kinds(&findings, place),
+            ["extra"].into(),
+            "{place}: {findings:#?}"
+        );
     }
     let copied = whole.again();
     std::fs::write(copied.at(&results.join("logs/worker.log")), "said later").unwrap();
@@ -298,8 +364,16 @@ async fn moved_and_removed_folders_are_named() {
     let to = run(0).with_file_name("renamed");
     std::fs::rename(renamed.at(&run(0)), renamed.at(&to)).unwrap();
     let findings = renamed.verified().findings;
-    assert_eq!(kinds(&findings, &results[0]), ["absent"].into(), "{findings:#?}");
-    assert_eq!(kinds(&findings, &to.join("a1/result.json")), ["extra"].into(), "{findings:#?}");
+    assert_eq!(
+        kinds(&findings, &results[0]),
+        ["absent"].into(),
+        "{findings:#?}"
+    );
+    assert_eq!(
+        kinds(&findings, &to.join("a1/result.json")),
+        ["extra"].into(),
+        "{findings:#?}"
+    );
 
     let removed = whole.again();
     std::fs::remove_dir_all(removed.at(&attempt(0))).unwrap();
@@ -314,13 +388,20 @@ async fn moved_and_removed_folders_are_named() {
     std::fs::rename(led.at(&run(0)), &target).unwrap();
     symlink(&target, led.at(&run(0))).unwrap();
     let findings = led.verified().findings;
-    assert_eq!(kinds(&findings, &run(0)), ["altered"].into(), "{findings:#?}");
+    assert_eq!(
+        kinds(&findings, &run(0)),
+        ["altered"].into(),
+        "{findings:#?}"
+    );
 
     let swapped = whole.again();
     swap(&swapped, &run(0), &run(1));
     let findings = swapped.verified().findings;
     for index in [0, 1] {
-        assert!(!kinds(&findings, &results[index]).is_empty(), "{findings:#?}");
+        assert!(
+            !kinds(&findings, &results[index]).is_empty(),
+            "{findings:#?}"
+        );
     }
 }
 
@@ -337,34 +418,69 @@ async fn a_manifest_that_the_journal_does_not_tell_is_forged() {
     let whole = sealed().await;
     type Lie = fn(&mut serde_json::Value);
     let lies: [(&str, Lie); 15] = [
-        ("/runs/0/verdict", |m| m["runs"][0]["verdict"] = serde_json::json!({"rejected": {"reasons": []}})),
-        ("/runs/0/figures/output_tokens_per_second", |m| m["runs"][0]["figures"]["output_tokens_per_second"] = 9.5.into()),
-        ("/runs/3/attempts", |m| drop(m["runs"][3]["attempts"].as_array_mut().unwrap().pop())),
-        ("/runs/3/verdict", |m| m["runs"][3]["verdict"] = "accepted".into()),
-        ("/runs/0/measured_on/simulated", |m| m["runs"][0]["measured_on"]["simulated"] = true.into()),
+        ("/runs/0/verdict", |m| {
+            m["runs"][0]["verdict"] = serde_json::json!({"rejected": {"reasons": []}})
+        }),
+        ("/runs/0/figures/output_tokens_per_second", |m| {
+            m["runs"][0]["figures"]["output_tokens_per_second"] = 9.5.into()
+        }),
+        ("/runs/3/attempts", |m| {
+            drop(m["runs"][3]["attempts"].as_array_mut().unwrap().pop())
+        }),
+        ("/runs/3/verdict", |m| {
+            m["runs"][3]["verdict"] = "accepted".into()
+        }),
+        ("/runs/0/measured_on/simulated", |m| {
+            m["runs"][0]["measured_on"]["simulated"] = true.into()
+        }),
         ("/runs/0/cycle", |m| m["runs"][0]["cycle"] = 2.into()),
         ("/tally/failed", |m| m["tally"]["failed"] = 0.into()),
         ("/sessions", |m| m["sessions"] = 7.into()),
         ("/environment", |m| m["environment"] = serde_json::json!({})),
-        ("/previous_manifest", |m| m["previous_manifest"] = serde_json::Value::Null),
-        ("/overrides", |m| m["overrides"] = serde_json::json!(["driver"])),
-        ("/images", |m| m["images"]["widget"] = serde_json::json!({"id": "sha256:00"})),
-        ("/experiments/0/cycles/accepted", |m| m["experiments"][0]["cycles"]["accepted"] = 9.into()),
-        ("/experiments/1/quality/status", |m| m["experiments"][1]["quality"]["status"] = "failed".into()),
-        ("/campaign/plan_hash", |m| m["campaign"]["plan_hash"] = "0".repeat(64).into()),
+        ("/previous_manifest", |m| {
+            m["previous_manifest"] = serde_json::Value::Null
+        }),
+        ("/overrides", |m| {
+            m["overrides"] = serde_json::json!(["driver"])
+        }),
+        ("/images", |m| {
+            m["images"]["widget"] = serde_json::json!({"id": "sha256:00"})
+        }),
+        ("/experiments/0/cycles/accepted", |m| {
+            m["experiments"][0]["cycles"]["accepted"] = 9.into()
+        }),
+        ("/experiments/1/quality/status", |m| {
+            m["experiments"][1]["quality"]["status"] = "failed".into()
+        }),
+        ("/campaign/plan_hash", |m| {
+            m["campaign"]["plan_hash"] = "0".repeat(64).into()
+        }),
     ];
-    let manifest = Utf8Path::new("manifests").join(&whole.folders.campaign).join(&whole.folders.id).join("manifest.json");
+    let manifest = Utf8Path::new("manifests")
+        .join(&whole.folders.campaign)
+        .join(&whole.folders.id)
+        .join("manifest.json");
     for (place, lie) in lies {
         let copied = whole.again();
         let mut forger = Forger::new(&copied.folders);
         lie(&mut forger.manifest);
         forger.seal();
         let findings = copied.verified().findings;
-        assert_eq!(kinds(&findings, &manifest), ["forged"].into(), "{place}: {findings:#?}");
-        let named = findings.iter().any(|finding| finding.what.starts_with(place));
+        assert_eq!(
+            kinds(&findings, &manifest),
+            ["forged"].into(),
+            "{place}: {findings:#?}"
+        );
+        let named = findings
+            .iter()
+            .any(|finding| finding.what.starts_with(place));
         assert!(named, "{place}: {findings:#?}");
         // The files alone do not show it.
-        assert_eq!(lemctl::manifest::verify(&copied.folders).findings, [], "{place}");
+        assert_eq!(
+            lemctl::manifest::verify(&copied.folders).findings,
+            [],
+            "{place}"
+        );
     }
 }
 
@@ -381,7 +497,9 @@ async fn runs_that_change_places_everywhere_but_in_the_journal_are_forged() {
     }
     forger.seal();
     let findings = copied.verified().findings;
-    let forged = findings.iter().filter(|finding| finding.kind == FindingKind::Forged);
+    let forged = findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::Forged);
     assert!(forged.count() >= 2, "{findings:#?}");
 }
 
@@ -390,7 +508,9 @@ async fn runs_that_change_places_everywhere_but_in_the_journal_are_forged() {
 async fn another_journal_and_another_folder_are_named() {
     let whole = sealed().await;
     let other = sealed().await;
-    let strip = |copied: &Copied, path: Utf8PathBuf| path.strip_prefix(&copied.folders.root).unwrap().to_owned();
+    let strip = |copied: &Copied, path: Utf8PathBuf| {
+        path.strip_prefix(&copied.folders.root).unwrap().to_owned()
+    };
     let journal = |copied: &Copied| copied.folders.results().join("journal.jsonl");
 
     let copied = whole.again();
@@ -398,7 +518,9 @@ async fn another_journal_and_another_folder_are_named() {
     let findings = copied.verified().findings;
     let path = strip(&copied, journal(&copied));
     assert!(kinds(&findings, &path).contains("forged"), "{findings:#?}");
-    let named = findings.iter().any(|finding| finding.what.contains(&other.folders.id));
+    let named = findings
+        .iter()
+        .any(|finding| finding.what.contains(&other.folders.id));
     assert!(named, "{findings:#?}");
 
     // A time in the middle: found by the chain, and by the seal where the chain is made anew.
@@ -409,7 +531,10 @@ async fn another_journal_and_another_folder_are_named() {
         forger.write_journal(anew);
         let findings = copied.verified().findings;
         let path = strip(&copied, journal(&copied));
-        assert!(kinds(&findings, &path).contains("altered"), "{number} {anew}: {findings:#?}");
+        assert!(
+            kinds(&findings, &path).contains("altered"),
+            "{number} {anew}: {findings:#?}"
+        );
     }
     // The last line is in no chain: the list has its hash.
     let copied = whole.again();
@@ -417,11 +542,18 @@ async fn another_journal_and_another_folder_are_named() {
     forger.events.last_mut().unwrap()["at"] = "2020-01-01T00:00:00.000Z".into();
     forger.write_journal(true);
     let findings = copied.verified().findings;
-    assert!(kinds(&findings, &strip(&copied, journal(&copied))).contains("altered"), "{findings:#?}");
+    assert!(
+        kinds(&findings, &strip(&copied, journal(&copied))).contains("altered"),
+        "{findings:#?}"
+    );
 
     // All of it under another id.
     let copied = whole.again();
-    let moved = Folders::new(&copied.folders.root, &copied.folders.campaign, "20200101T000000Z-000000");
+    let moved = Folders::new(
+        &copied.folders.root,
+        &copied.folders.campaign,
+        "20200101T000000Z-000000",
+    );
     std::fs::rename(copied.folders.results(), moved.results()).unwrap();
     std::fs::rename(copied.folders.manifests(), moved.manifests()).unwrap();
     let findings = verified(&moved).findings;
@@ -430,8 +562,14 @@ async fn another_journal_and_another_folder_are_named() {
         .filter(|finding| finding.kind == FindingKind::Forged)
         .map(|finding| finding.path.as_str())
         .collect();
-    assert!(forged.iter().any(|path| path.ends_with("manifest.json")), "{findings:#?}");
-    assert!(forged.iter().any(|path| path.ends_with("journal.jsonl")), "{findings:#?}");
+    assert!(
+        forged.iter().any(|path| path.ends_with("manifest.json")),
+        "{findings:#?}"
+    );
+    assert!(
+        forged.iter().any(|path| path.ends_with("journal.jsonl")),
+        "{findings:#?}"
+    );
 }
 
 /// The limit: nothing is signed. Whoever writes events, chain, seal and list anew is believed (docs/reliability.md).

@@ -64,7 +64,12 @@ impl Check<'_> {
     }
 
     fn refuse(&mut self, path: &Utf8Path, what: &str) -> bool {
-        self.found(FindingKind::Altered, path, what);
+        let results = self.folders.results();
+        let input = path.starts_with(results.join("inputs"));
+        match path.starts_with(&results) && path != self.journal_path() && !input {
+            true => self.result(path, FindingKind::Altered, what.to_owned()),
+            false => self.found(FindingKind::Altered, path, what),
+        }
         false
     }
 

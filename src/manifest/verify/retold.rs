@@ -60,7 +60,9 @@ impl Check<'_> {
 }
 
 fn forget_computed(manifest: &mut Value) {
-    let experiments = manifest.get_mut("experiments").and_then(Value::as_array_mut);
+    let experiments = manifest
+        .get_mut("experiments")
+        .and_then(Value::as_array_mut);
     for experiment in experiments.into_iter().flatten() {
         for key in COMPUTED {
             if let Some(value) = experiment.get_mut(key) {
@@ -74,11 +76,19 @@ fn forget_computed(manifest: &mut Value) {
 fn compare(at: &str, said: &Value, told: &Value, differences: &mut Vec<String>) {
     match (said, told) {
         (Value::Object(said), Value::Object(told)) => {
-            for key in said.keys().chain(told.keys().filter(|key| !said.contains_key(*key))) {
+            for key in said
+                .keys()
+                .chain(told.keys().filter(|key| !said.contains_key(*key)))
+            {
                 let null = Value::Null;
                 let (left, right) = (said.get(key), told.get(key));
                 let at = format!("{at}/{key}");
-                compare(&at, left.unwrap_or(&null), right.unwrap_or(&null), differences);
+                compare(
+                    &at,
+                    left.unwrap_or(&null),
+                    right.unwrap_or(&null),
+                    differences,
+                );
             }
         }
         (Value::Array(said), Value::Array(told)) if said.len() == told.len() => {

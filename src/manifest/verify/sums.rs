@@ -61,7 +61,30 @@ impl Check<'_> {
             self.found(FindingKind::Altered, &path, "it says a line twice");
         }
         if !text.is_empty() && !text.ends_with('\n') || text.contains('\r') {
-            self.found(FindingKind::Altered, &path, "its line breaks are not those it was written with");
+            self.found(
+                FindingKind::Altered,
+                &path,
+                "its line breaks are not those it was written with",
+            );
+        }
+    }
+
+    /// Where the manifest cannot be read, the list alone says what was sealed.
+    pub(super) fn sums_alone(&mut self) {
+        let folder = self.folders.manifests();
+        let path = folder.join(SUMS_FILE);
+        let Some(bytes) = self.read(&folder, SUMS_FILE) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut foreign = text
+            .lines()
+            .filter(|line| !self.unnamed(line, &BTreeMap::new()))
+            .count();
+        foreign += usize::from(text.is_empty());
+        if foreign > 0 {
+            let what = format!("{foreign} of its lines name no file of this campaign");
+            self.found(FindingKind::Altered, &path, what);
         }
     }
 

@@ -29,7 +29,12 @@ static CATALOGUES: LazyLock<Catalogues> = LazyLock::new(|| {
 
 static PROMPTS: LazyLock<Files> = LazyLock::new(|| {
     let mut files = BTreeMap::new();
-    for folder in ["campaigns", "campaigns/models", "campaigns/quality", "tests/invalid"] {
+    for folder in [
+        "campaigns",
+        "campaigns/models",
+        "campaigns/quality",
+        "tests/invalid",
+    ] {
         let folder = super::repository().join(folder);
         for file in folder.read_dir_utf8().unwrap() {
             let file = file.unwrap();

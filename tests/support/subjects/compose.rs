@@ -35,7 +35,10 @@ pub fn run(bytes: &[u8]) {
         outbox: "/project/.lem/outbox".into(),
         model: Some("/project/model".into()),
     };
-    for service in [Some(&file.worker), file.fetch.as_ref()].into_iter().flatten() {
+    for service in [Some(&file.worker), file.fetch.as_ref()]
+        .into_iter()
+        .flatten()
+    {
         match ContainerSpec::new(service, &overlay) {
             Ok(spec) => assert_eq!(spec.overlay().mounts().len(), 5),
             Err(error) => super::assert_printable(&error.to_string()),

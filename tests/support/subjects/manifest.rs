@@ -13,7 +13,10 @@ pub fn run(bytes: &[u8]) {
     if let Ok(manifest) = serde_json::from_slice::<Manifest>(manifest) {
         let _ = summary_text(&manifest);
         let again = serde_json::to_vec(&manifest).unwrap();
-        assert_eq!(serde_json::from_slice::<Manifest>(&again).unwrap(), manifest);
+        assert_eq!(
+            serde_json::from_slice::<Manifest>(&again).unwrap(),
+            manifest
+        );
     }
     Bench::with(|bench| {
         let folder = bench.folders.manifests();
@@ -22,9 +25,15 @@ pub fn run(bytes: &[u8]) {
         std::fs::write(folder.join(SUMS_FILE), sums).unwrap();
         std::fs::write(bench.journal(), bench.chained(journal)).unwrap();
         let verification = verify(&bench.folders);
-        assert!(!verification.findings.is_empty(), "made up, and it verifies");
+        assert!(
+            !verification.findings.is_empty(),
+            "made up, and it verifies"
+        );
         for finding in &verification.findings {
-            assert!(!finding.what.is_empty() && !finding.fix.is_empty(), "{finding:?}");
+            assert!(
+                !finding.what.is_empty() && !finding.fix.is_empty(),
+                "{finding:?}"
+            );
         }
     });
 }

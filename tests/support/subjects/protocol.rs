@@ -56,7 +56,10 @@ async fn converse(pieces: Vec<ExecOutput>) {
             assert!(!text.contains('\n'), "{text:?}");
         }
     }
-    assert!(worker.ended(Duration::from_secs(5)).await, "the reader hangs");
+    assert!(
+        worker.ended(Duration::from_secs(5)).await,
+        "the reader hangs"
+    );
 }
 
 /// Every line as each kind that one may be; what is read is written and read as the same.
