@@ -23,7 +23,7 @@ pub(in crate::cli) struct Verify {
 }
 
 pub(super) fn run(arguments: &Verify, root: &Root) -> Outcome {
-    let folders = target::find(root, arguments.campaign.as_deref())?;
+    let folders = target::find_sealed(root, arguments.campaign.as_deref())?;
     let verification = verified(&folders);
     let holds = verification.findings.is_empty();
     if let Some(why) = &verification.not_compared {
