@@ -24,7 +24,7 @@ CPU_TORCH := tests/support/cpu-torch/build
 SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
 
 .PHONY: help setup ready check-prereqs quickstart release simulator images test bench fmt fmt-check clippy lint test-docs \
-	test-all docs worker-lint worker-test catalogue cpu-torch
+	test-all fuzz docs worker-lint worker-test catalogue cpu-torch
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -110,6 +110,9 @@ test-all:
 
 bench: ready images ## the figures of docs/performance.md, measured on this machine
 	cargo bench --locked -p lemctl --bench '*'
+
+fuzz: ## fuzz what reads bytes that lemctl did not write: MINUTES=10 for each target, TARGETS="journal record" (docs/reliability.md)
+	@scripts/fuzz.sh
 
 fmt: ## format the code
 	cargo fmt --all
