@@ -77,7 +77,7 @@ fn docker_what_somebody_else_does_to_a_container_decides_over_its_run_only() {
         return;
     };
     let shared = "hidden_size: [32], batch_size: [1, 2, 3, 4, 5, 6, 7]";
-    let file = campaign_text("outside", shared, "cycles: 1", 1.5);
+    let file = campaign_text("outside", shared, "cycles: 1, retries: {max: 0}", 1.5);
     project.write("campaigns/outside.yaml", &file);
     let mut session = Session::start(&project, &["campaign", "up", "campaigns/outside.yaml"]);
     let mut disturbed = Vec::new();
