@@ -246,7 +246,7 @@ fn docker_memory_that_runs_out_in_worker_and_in_pid_1_is_told_apart() {
     files.assert_nothing_left();
 
     // The same, and PID 1 is the one that the kernel picks: the new container's first worker eats again.
-    write(&project, "agent", 2, "cycles: 1");
+    write(&project, "agent", 2, "cycles: 1, retries: {max: 0}");
     let mut session = up(&project, "agent");
     session.wait_step("step_done", "load-engine");
     let files = Files::of(&project, "agent");

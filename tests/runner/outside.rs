@@ -15,7 +15,7 @@ async fn disturbed(
     at: &'static str,
     deed: impl Fn(&FakeEngine, &str) + Send + Sync + 'static,
 ) -> Stage {
-    // What is judged is the attempt: it is not to be tried again.
+    // What is tried again by itself would hide what one attempt ended with.
     let stage = Stage::new(&EIGHT.replace("cycles: 2,", "cycles: 2, retries: {max: 0},"));
     let engine = stage.engine.clone();
     let act = move || {
