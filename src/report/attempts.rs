@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::state::why_not;
 use super::tree::printable;
-use crate::execution::{Because, State, Verdict};
+use crate::execution::{Attempt, Because, State, Verdict};
 
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,19 +22,22 @@ pub struct AttemptLine {
 /// Every attempt at a run, in order.
 #[must_use]
 pub fn attempt_lines(state: &State, run: usize) -> Vec<AttemptLine> {
-    let lines = state
-        .history(run)
-        .zip(1..)
-        .map(|(attempt, number)| AttemptLine {
-            attempt: number,
-            verdict: attempt
-                .verdict
-                .as_ref()
-                .map_or("interrupted", Verdict::word),
-            why: attempt.verdict.as_ref().and_then(why_not),
-            because: attempt.because,
-        });
-    lines.collect()
+    lines(state.history(run))
+}
+
+/// The same of attempts in order.
+pub(super) fn lines(attempts: impl Iterator<Item = Attempt>) -> Vec<AttemptLine> {
+    let numbered = attempts.zip(1..);
+    let line = |(attempt, number): (Attempt, u32)| AttemptLine {
+        attempt: number,
+        verdict: attempt
+            .verdict
+            .as_ref()
+            .map_or("interrupted", Verdict::word),
+        why: attempt.verdict.as_ref().and_then(why_not),
+        because: attempt.because,
+    };
+    numbered.map(line).collect()
 }
 
 impl AttemptLine {

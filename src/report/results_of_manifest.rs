@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::attempts::lines;
 use super::best::{Best, Candidate};
 use super::{ResultLine, ResultsView, why_not};
 use crate::manifest::{ExperimentEntry, Manifest};
@@ -31,6 +32,7 @@ pub fn results_of_manifest(manifest: &Manifest) -> ResultsView {
         simulated: run.measured_on.as_ref().map(|made| made.simulated),
         engine_load: run.measured_on.as_ref().map(|made| made.engine_load),
         attempts: u32::try_from(run.attempts.len()).unwrap_or(u32::MAX),
+        history: lines(run.attempts.iter().cloned()),
         figures: run.figures.clone(),
         flags: Vec::new(),
         result: run.result.clone(),
@@ -40,6 +42,7 @@ pub fn results_of_manifest(manifest: &Manifest) -> ResultsView {
         campaign: manifest.campaign.name.clone(),
         id: manifest.campaign.id.clone(),
         sealed: true,
+        tries: manifest.tries.unwrap_or_default(),
         best: Best::of(manifest.experiments.iter().filter_map(candidate)),
         runs: runs.collect(),
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use lem_protocol::AGENT_REFUSED;
 use serde_json::Value;
 
+use super::Identity;
 use super::live::{self, Live};
 use super::probed::deviations;
-use super::session::{Identity, Runner, Running};
+use super::session::{Runner, Running};
 use super::space::{disk_cause, engine_disk_full};
 use super::{agent, device_nodes, reconcile};
 use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};

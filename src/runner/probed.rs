@@ -2,7 +2,7 @@
 
 use lem_protocol::ProbeReport;
 
-use super::session::Identity;
+use super::Identity;
 
 /// How far the container's CLOCK_MONOTONIC may seem to be from the host's: the time of one exec.
 const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
@@ -84,7 +84,7 @@ mod tests {
     fn wrong(report: &ProbeReport) -> Vec<String> {
         deviations(
             report,
-            session::Identity {
+            Identity {
                 uid: 1000,
                 gid: 1000,
             },

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::Identity;
 use super::project::{Project, ProjectError};
-use super::session::Identity;
 use crate::compose::{MountSource, Service};
 use crate::store::ModelStore;
 
