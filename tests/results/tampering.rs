@@ -9,9 +9,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::copied::{Copied, kinds, sealed};
 
-type Edit<'a> = (&'a str, &'static str, Box<dyn Fn(&Copied, &Utf8Path) + 'a>);
+/// Spoils the file at a path.
+type Spoil = Box<dyn Fn(&Copied, &Utf8Path)>;
+/// What is done, the kind by which it is named, and how.
+type Edit = (&'static str, &'static str, Spoil);
 
-fn bytes(change: impl Fn(&mut Vec<u8>) + 'static) -> Box<dyn Fn(&Copied, &Utf8Path)> {
+fn bytes(change: impl Fn(&mut Vec<u8>) + 'static) -> Spoil {
     Box::new(move |_, file| {
         let mut bytes = std::fs::read(file).unwrap();
         change(&mut bytes);
@@ -19,15 +22,15 @@ fn bytes(change: impl Fn(&mut Vec<u8>) + 'static) -> Box<dyn Fn(&Copied, &Utf8Pa
     })
 }
 
-fn mode(mode: u32) -> Box<dyn Fn(&Copied, &Utf8Path)> {
+fn mode(mode: u32) -> Spoil {
     Box::new(move |_, file| {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
     })
 }
 
 /// Each edit of one file, with the kind by which it is named.
-fn edits() -> Vec<Edit<'static>> {
-    let mut edits: Vec<Edit<'static>> = vec![
+fn edits() -> Vec<Edit> {
+    let mut edits: Vec<Edit> = vec![
         (
             "deleted",
             "absent",
