@@ -18,8 +18,12 @@ mod said;
 #[path = "support/stage.rs"]
 mod stage;
 
+#[path = "results/copied.rs"]
+mod copied;
 #[path = "results/forger.rs"]
 mod forger;
+#[path = "results/forgery.rs"]
+mod forgery;
 #[path = "results/judging.rs"]
 mod judging;
 #[path = "results/listing.rs"]

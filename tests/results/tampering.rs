@@ -6,149 +6,15 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lemctl::manifest::{Finding, FindingKind, Verification};
-use lemctl::runner::verified;
-use lemctl::store::Folders;
 
-use crate::fake_worker::Act;
-use crate::forger::Forger;
-use crate::stage::{EIGHT, Stage};
-use crate::text;
+use crate::copied::{Copied, kinds, sealed};
 
-/// Two engines with real weights and two cycles, one of whose four runs fails; quality is assessed on both.
-fn campaign() -> String {
-    let reference = "quality: {reference: {when: {load_quantised: false}}}";
-    EIGHT
-        .replace(
-            "model: {random: {seed: 1}}",
-            &format!("model: {{local: {{path: m}}}}\n{reference}"),
-        )
-        .replace("[reference]", "[widget]")
-        .replace(
-            "num_layers: [1, 2], batch_size: [1, 2]",
-            "load_quantised: [false, true]",
-        )
-        .replace("arrival: batch", "arrival: {closed_loop: {concurrency: 1}}")
-}
+/// Spoils the file at a path.
+type Spoil = Box<dyn Fn(&Copied, &Utf8Path)>;
+/// What is done, the kind by which it is named, and how.
+type Edit = (&'static str, &'static str, Spoil);
 
-/// A sealed campaign with everything that one can have: a failed run, records of quality, scores, a second seal.
-async fn sealed() -> Copied {
-    let stage = Stage::new(&campaign());
-    stage.worker.at("measure", 4, Act::Refuse("out_of_memory"));
-    stage.up().await.unwrap();
-    let experiment = stage.state().plan().experiments[0].id.clone();
-    std::fs::write(
-        stage.root().join("scores.json"),
-        r#"{"results": {"arc_easy": {"acc,none": 0.625}}}"#,
-    )
-    .unwrap();
-    let attach = [
-        "results",
-        "attach-scores",
-        "staged",
-        &experiment,
-        "scores.json",
-    ];
-    text(&stage, 0, &attach);
-    let copied = Copied::of(&stage.root(), &stage.folders());
-    assert_eq!(copied.verified().findings, []);
-    assert_eq!(copied.verified().not_compared, None);
-    copied
-}
-
-/// A copy of a project's sealed folders, to be spoilt.
-pub struct Copied {
-    pub folders: Folders,
-    outside: Utf8PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Copied {
-    fn of(root: &Utf8Path, folders: &Folders) -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm")
-            .or_else(|_| tempfile::tempdir())
-            .unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        let project = path.join("project");
-        for part in ["results", "manifests"] {
-            copy(&root.join(part), &project.join(part));
-        }
-        let outside = path.join("outside");
-        std::fs::create_dir(&outside).unwrap();
-        Self {
-            folders: Folders::new(&project, &folders.campaign, &folders.id),
-            outside,
-            _folder: folder,
-        }
-    }
-
-    fn again(&self) -> Self {
-        Self::of(&self.folders.root, &self.folders)
-    }
-
-    fn verified(&self) -> Verification {
-        verified(&self.folders)
-    }
-
-    /// Every file below results and manifests, by its path from the root.
-    fn files(&self) -> Vec<Utf8PathBuf> {
-        let mut files = Vec::new();
-        for folder in [self.folders.results(), self.folders.manifests()] {
-            gather(&folder, &mut files);
-        }
-        files.sort();
-        let strip = |path: Utf8PathBuf| path.strip_prefix(&self.folders.root).unwrap().to_owned();
-        files.into_iter().map(strip).collect()
-    }
-
-    /// The files that a seal holds: all but the lock and the logs.
-    fn sealed_files(&self) -> Vec<Utf8PathBuf> {
-        let unsealed = |path: &Utf8Path| {
-            path.file_name() == Some("lock")
-                || path.components().any(|part| part.as_str() == "logs")
-        };
-        let files = self.files().into_iter();
-        files.filter(|path| !unsealed(path)).collect()
-    }
-
-    fn at(&self, path: &Utf8Path) -> Utf8PathBuf {
-        self.folders.root.join(path)
-    }
-}
-
-fn copy(from: &Utf8Path, to: &Utf8Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in from.read_dir_utf8().unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
-
-fn gather(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) {
-    for entry in folder.read_dir_utf8().unwrap() {
-        let path = entry.unwrap().into_path();
-        match path.is_dir() {
-            true => gather(&path, files),
-            false => files.push(path),
-        }
-    }
-}
-
-/// What was found at a path.
-fn kinds(findings: &[Finding], path: &Utf8Path) -> BTreeSet<&'static str> {
-    let at = findings
-        .iter()
-        .filter(|finding| finding.path == path.as_str());
-    at.map(|finding| finding.kind.word()).collect()
-}
-
-type Edit<'a> = (&'a str, &'static str, Box<dyn Fn(&Copied, &Utf8Path) + 'a>);
-
-fn bytes(change: impl Fn(&mut Vec<u8>) + 'static) -> Box<dyn Fn(&Copied, &Utf8Path)> {
+fn bytes(change: impl Fn(&mut Vec<u8>) + 'static) -> Spoil {
     Box::new(move |_, file| {
         let mut bytes = std::fs::read(file).unwrap();
         change(&mut bytes);
@@ -156,15 +22,15 @@ fn bytes(change: impl Fn(&mut Vec<u8>) + 'static) -> Box<dyn Fn(&Copied, &Utf8Pa
     })
 }
 
-fn mode(mode: u32) -> Box<dyn Fn(&Copied, &Utf8Path)> {
+fn mode(mode: u32) -> Spoil {
     Box::new(move |_, file| {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
     })
 }
 
 /// Each edit of one file, with the kind by which it is named.
-fn edits() -> Vec<Edit<'static>> {
-    let mut edits: Vec<Edit<'static>> = vec![
+fn edits() -> Vec<Edit> {
+    let mut edits: Vec<Edit> = vec![
         (
             "deleted",
             "absent",
@@ -410,176 +276,4 @@ fn swap(copied: &Copied, one: &Utf8Path, other: &Utf8Path) {
     std::fs::rename(copied.at(one), &aside).unwrap();
     std::fs::rename(copied.at(other), copied.at(one)).unwrap();
     std::fs::rename(&aside, copied.at(other)).unwrap();
-}
-
-/// A manifest that is sealed again with every hash that fits, and does not say what the journal tells.
-#[tokio::test(start_paused = true)]
-async fn a_manifest_that_the_journal_does_not_tell_is_forged() {
-    let whole = sealed().await;
-    type Lie = fn(&mut serde_json::Value);
-    let lies: [(&str, Lie); 15] = [
-        ("/runs/0/verdict", |m| {
-            m["runs"][0]["verdict"] = serde_json::json!({"rejected": {"reasons": []}})
-        }),
-        ("/runs/0/figures/output_tokens_per_second", |m| {
-            m["runs"][0]["figures"]["output_tokens_per_second"] = 9.5.into()
-        }),
-        ("/runs/3/attempts", |m| {
-            drop(m["runs"][3]["attempts"].as_array_mut().unwrap().pop())
-        }),
-        ("/runs/3/verdict", |m| {
-            m["runs"][3]["verdict"] = "accepted".into()
-        }),
-        ("/runs/0/measured_on/simulated", |m| {
-            m["runs"][0]["measured_on"]["simulated"] = true.into()
-        }),
-        ("/runs/0/cycle", |m| m["runs"][0]["cycle"] = 2.into()),
-        ("/tally/failed", |m| m["tally"]["failed"] = 0.into()),
-        ("/sessions", |m| m["sessions"] = 7.into()),
-        ("/environment", |m| m["environment"] = serde_json::json!({})),
-        ("/previous_manifest", |m| {
-            m["previous_manifest"] = serde_json::Value::Null
-        }),
-        ("/overrides", |m| {
-            m["overrides"] = serde_json::json!(["driver"])
-        }),
-        ("/images", |m| {
-            m["images"]["widget"] = serde_json::json!({"id": "sha256:00"})
-        }),
-        ("/experiments/0/cycles/accepted", |m| {
-            m["experiments"][0]["cycles"]["accepted"] = 9.into()
-        }),
-        ("/experiments/1/quality/status", |m| {
-            m["experiments"][1]["quality"]["status"] = "failed".into()
-        }),
-        ("/campaign/plan_hash", |m| {
-            m["campaign"]["plan_hash"] = "0".repeat(64).into()
-        }),
-    ];
-    let manifest = Utf8Path::new("manifests")
-        .join(&whole.folders.campaign)
-        .join(&whole.folders.id)
-        .join("manifest.json");
-    for (place, lie) in lies {
-        let copied = whole.again();
-        let mut forger = Forger::new(&copied.folders);
-        lie(&mut forger.manifest);
-        forger.seal();
-        let findings = copied.verified().findings;
-        assert_eq!(
-            kinds(&findings, &manifest),
-            ["forged"].into(),
-            "{place}: {findings:#?}"
-        );
-        let named = findings
-            .iter()
-            .any(|finding| finding.what.starts_with(place));
-        assert!(named, "{place}: {findings:#?}");
-        // The files alone do not show it.
-        assert_eq!(
-            lemctl::manifest::verify(&copied.folders).findings,
-            [],
-            "{place}"
-        );
-    }
-}
-
-/// Two runs change places on disk, in the manifest and in the list.
-#[tokio::test(start_paused = true)]
-async fn runs_that_change_places_everywhere_but_in_the_journal_are_forged() {
-    let copied = sealed().await.again();
-    let mut forger = Forger::new(&copied.folders);
-    let runs = forger.manifest["runs"].as_array_mut().unwrap();
-    let (one, other) = (runs[0].clone(), runs[1].clone());
-    for key in ["attempts", "verdict", "result", "measured_on", "figures"] {
-        runs[0][key] = other[key].clone();
-        runs[1][key] = one[key].clone();
-    }
-    forger.seal();
-    let findings = copied.verified().findings;
-    let forged = findings
-        .iter()
-        .filter(|finding| finding.kind == FindingKind::Forged);
-    assert!(forged.count() >= 2, "{findings:#?}");
-}
-
-/// A journal of another campaign, a journal with another time, a folder of another name.
-#[tokio::test(start_paused = true)]
-async fn another_journal_and_another_folder_are_named() {
-    let whole = sealed().await;
-    let other = sealed().await;
-    let strip = |copied: &Copied, path: Utf8PathBuf| {
-        path.strip_prefix(&copied.folders.root).unwrap().to_owned()
-    };
-    let journal = |copied: &Copied| copied.folders.results().join("journal.jsonl");
-
-    let copied = whole.again();
-    std::fs::copy(journal(&other), journal(&copied)).unwrap();
-    let findings = copied.verified().findings;
-    let path = strip(&copied, journal(&copied));
-    assert!(kinds(&findings, &path).contains("forged"), "{findings:#?}");
-    let named = findings
-        .iter()
-        .any(|finding| finding.what.contains(&other.folders.id));
-    assert!(named, "{findings:#?}");
-
-    // A time in the middle: found by the chain, and by the seal where the chain is made anew.
-    for (number, anew) in [(3, false), (3, true), (0, true)] {
-        let copied = whole.again();
-        let mut forger = Forger::new(&copied.folders);
-        forger.events[number]["at"] = "2020-01-01T00:00:00.000Z".into();
-        forger.write_journal(anew);
-        let findings = copied.verified().findings;
-        let path = strip(&copied, journal(&copied));
-        assert!(
-            kinds(&findings, &path).contains("altered"),
-            "{number} {anew}: {findings:#?}"
-        );
-    }
-    // The last line is in no chain: the list has its hash.
-    let copied = whole.again();
-    let mut forger = Forger::new(&copied.folders);
-    forger.events.last_mut().unwrap()["at"] = "2020-01-01T00:00:00.000Z".into();
-    forger.write_journal(true);
-    let findings = copied.verified().findings;
-    assert!(
-        kinds(&findings, &strip(&copied, journal(&copied))).contains("altered"),
-        "{findings:#?}"
-    );
-
-    // All of it under another id.
-    let copied = whole.again();
-    let moved = Folders::new(
-        &copied.folders.root,
-        &copied.folders.campaign,
-        "20200101T000000Z-000000",
-    );
-    std::fs::rename(copied.folders.results(), moved.results()).unwrap();
-    std::fs::rename(copied.folders.manifests(), moved.manifests()).unwrap();
-    let findings = verified(&moved).findings;
-    let forged: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.kind == FindingKind::Forged)
-        .map(|finding| finding.path.as_str())
-        .collect();
-    assert!(
-        forged.iter().any(|path| path.ends_with("manifest.json")),
-        "{findings:#?}"
-    );
-    assert!(
-        forged.iter().any(|path| path.ends_with("journal.jsonl")),
-        "{findings:#?}"
-    );
-}
-
-/// The limit: nothing is signed. Whoever writes events, chain, seal and list anew is believed (docs/reliability.md).
-#[tokio::test(start_paused = true)]
-async fn what_is_rewritten_everywhere_is_not_found() {
-    let copied = sealed().await.again();
-    let mut forger = Forger::new(&copied.folders);
-    for event in &mut forger.events {
-        event["at"] = "2020-01-01T00:00:00.000Z".into();
-    }
-    forger.seal();
-    assert_eq!(copied.verified().findings, []);
 }

@@ -16,8 +16,11 @@ pub mod sensor;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+/// What takes any bytes.
+pub type Subject = fn(&[u8]);
+
 /// Every subject by the name of its target, in alphabetical order.
-pub const ALL: [(&str, fn(&[u8])); 8] = [
+pub const ALL: [(&str, Subject); 8] = [
     ("campaign", campaign::run),
     ("compose", compose::run),
     ("journal", journal::run),
