@@ -35,7 +35,22 @@ pub(super) async fn probe<E: ContainerEngine>(
     ask(engine, container, "probe").await
 }
 
+/// Both commands may be given again, so one whose answer cannot be read is: it may have gone to an exec of which the
+/// start arrived twice, and its output to the one that nobody reads.
 async fn ask<E: ContainerEngine, T: DeserializeOwned>(
+    engine: &E,
+    container: &ContainerId,
+    command: &str,
+) -> Result<T, EngineError> {
+    match ask_once(engine, container, command).await {
+        Err(EngineError::Broken { .. } | EngineError::Conflict { .. }) => {
+            ask_once(engine, container, command).await
+        }
+        answer => answer,
+    }
+}
+
+async fn ask_once<E: ContainerEngine, T: DeserializeOwned>(
     engine: &E,
     container: &ContainerId,
     command: &str,
