@@ -32,25 +32,17 @@ pub(super) async fn probe<E: ContainerEngine>(
     engine: &E,
     container: &ContainerId,
 ) -> Result<ProbeReport, EngineError> {
-    ask(engine, container, "probe").await
-}
-
-/// Both commands may be given again, so one whose answer cannot be read is: it may have gone to an exec of which the
-/// start arrived twice, and its output to the one that nobody reads.
-async fn ask<E: ContainerEngine, T: DeserializeOwned>(
-    engine: &E,
-    container: &ContainerId,
-    command: &str,
-) -> Result<T, EngineError> {
-    match ask_once(engine, container, command).await {
+    // It may be given again, so one whose answer cannot be read is: the answer may have gone to an exec of which the
+    // start arrived twice, where nobody reads it.
+    match ask(engine, container, "probe").await {
         Err(EngineError::Broken { .. } | EngineError::Conflict { .. }) => {
-            ask_once(engine, container, command).await
+            ask(engine, container, "probe").await
         }
         answer => answer,
     }
 }
 
-async fn ask_once<E: ContainerEngine, T: DeserializeOwned>(
+async fn ask<E: ContainerEngine, T: DeserializeOwned>(
     engine: &E,
     container: &ContainerId,
     command: &str,
