@@ -32,7 +32,14 @@ pub(super) async fn probe<E: ContainerEngine>(
     engine: &E,
     container: &ContainerId,
 ) -> Result<ProbeReport, EngineError> {
-    ask(engine, container, "probe").await
+    // It may be given again, so one whose answer cannot be read is: the answer may have gone to an exec of which the
+    // start arrived twice, where nobody reads it.
+    match ask(engine, container, "probe").await {
+        Err(EngineError::Broken { .. } | EngineError::Conflict { .. }) => {
+            ask(engine, container, "probe").await
+        }
+        answer => answer,
+    }
 }
 
 async fn ask<E: ContainerEngine, T: DeserializeOwned>(

@@ -70,7 +70,7 @@ fn docker_permission_on_results_lost_in_the_middle() {
     let said = session.end();
     mode(&files.results(), 0o755);
     assert_eq!(said.code, Some(4), "{said:#?}");
-    guarantees::names(&said, &["ermission denied"], &["lemctl check"]);
+    guarantees::names(&said, &["ermission denied"], &["lemctl check", "ls -ld"]);
     files.assert_nothing_left();
     finishes(&project);
 }

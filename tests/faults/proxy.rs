@@ -72,7 +72,8 @@ fn harm(act: &Act) -> Option<usize> {
     assert_eq!(unharmed, Vec::<&str>::new(), "never made");
     proxy.behave();
     guarantees::finishes(&project, "proxy", 2);
-    eprintln!("{act:?}: {} sessions", said.len());
+    let ends: Vec<&str> = said.iter().map(|said| said.stderr.as_str()).collect();
+    eprintln!("{act:?}: {} sessions\n{}", said.len(), ends.join("\n"));
     Some(said.len())
 }
 
