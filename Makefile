@@ -26,7 +26,7 @@ CPU_TORCH := tests/support/cpu-torch/build
 SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
 
 .PHONY: help setup ready check-prereqs quickstart release simulator images test bench soak fmt fmt-check clippy deny lint test-docs \
-	test-all docs worker-lint worker-test catalogue cpu-torch
+	test-all fuzz docs worker-lint worker-test catalogue cpu-torch
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -120,6 +120,9 @@ bench: ready images ## the figures of docs/performance.md, measured on this mach
 soak: ready images ## hours: lemctl killed at random under 50 seeds, 5,000 runs and 5,000 execs in one life (docs/reliability.md)
 	LEM_SOAK_SEEDS=$(or $(SEEDS),50) LEM_SOAK_SEED=$(or $(SEED),1) LEM_SOAK_RUNS=$(or $(RUNS),5000) \
 		cargo test --release --locked -p lemctl --test soak -- --ignored --nocapture --test-threads 1
+
+fuzz: ## fuzz what reads bytes that lemctl did not write: MINUTES=10 for each target, TARGETS="journal record" (docs/reliability.md)
+	@scripts/fuzz.sh
 
 fmt: ## format the code
 	cargo fmt --all

@@ -17,12 +17,12 @@ use crate::containers::{ContainerEngine, EngineError};
 use crate::diagnostics::{Exit, Failure};
 use crate::environment::Host;
 use crate::execution::Tally;
-use crate::manifest::verify;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
 use crate::runner::models::Models;
 use crate::runner::prerequisites::{self, Status};
 use crate::runner::project::Project;
+use crate::runner::verified;
 use crate::runner::{
     Ended, Identity, Opened, Planned, Power, Runner, Setting, StopSignal, Stopper,
 };
@@ -179,7 +179,7 @@ pub(super) async fn run(
     let ended = ended?;
     let target = format!("{} ({})", folders.campaign, folders.id);
     if let Some(manifest) = &ended.manifest {
-        let verification = verify(&folders);
+        let verification = verified(&folders);
         say(&summary_text(manifest));
         say("");
         say(&format!(

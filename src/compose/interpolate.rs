@@ -76,8 +76,9 @@ fn expand(inside: &str, variables: &BTreeMap<String, String>) -> Result<String, 
     let value = variables.get(name);
     let (operator, word) = operation.split_at(
         operation
-            .find(|c| c != ':')
-            .map_or(operation.len(), |at| at + 1),
+            .char_indices()
+            .find(|(_, c)| *c != ':')
+            .map_or(operation.len(), |(at, c)| at + c.len_utf8()),
     );
     if word.contains('$') {
         return Err(format!(
@@ -147,6 +148,8 @@ mod tests {
             ("${}", "names no variable"),
             ("${1A}", "names no variable"),
             ("${A:+x}", "`:+` is not an operator"),
+            ("${A\u{e9}}", "`\u{e9}` is not an operator"),
+            ("${A:\u{1f600}x}", "is not an operator"),
             ("${B:-${A}}", "nested"),
             ("${HF_TOKEN:-}", "holds a secret"),
         ] {

@@ -29,7 +29,7 @@ pub use types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, MeasuredOn, RunEntry, SUMS_FILE,
 };
 pub use validate::{RunRules, Validation, validate};
-pub use verify::verify;
+pub use verify::{compare, verify};
 
 /// Name of a result's file in its attempt's folder.
 pub const RESULT_FILE: &str = "result.json";

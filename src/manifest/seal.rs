@@ -19,7 +19,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::diagnostics::{Exit, Fault};
 use crate::execution::{Event, ResultFile, RunStatus, State};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Head, Journal, JournalError};
 use crate::store::{Folders, StoreError, read_bounded, read_regular, sync_folder, write_durable};
 use crate::units::Digest;
 
@@ -85,7 +85,7 @@ pub fn seal(
     clock: &dyn Clock,
 ) -> Result<Manifest, SealError> {
     cited_files(folders, state)?;
-    let manifest = summarise(campaign, state, journal)?;
+    let manifest = summarise(campaign, state, journal.head())?;
     let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
         action: "encode",
         path: folders.manifests().join(MANIFEST_FILE),
@@ -237,7 +237,12 @@ pub fn check_result(
     Ok(files)
 }
 
-fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Manifest, SealError> {
+/// What the journal's events come to, as they stand before the seal: a function of them and of the inputs alone.
+pub(super) fn summarise(
+    campaign: &Campaign,
+    state: &State,
+    head: Head,
+) -> Result<Manifest, SealError> {
     let fingerprint = state
         .fingerprint()
         .ok_or(SealError::Incomplete { what: "campaign" })?;
@@ -286,7 +291,7 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
             prompts: fingerprint.prompts.clone(),
         },
         previous_manifest: state.previous_seal(),
-        journal: journal.head(),
+        journal: head,
         sessions: state.session(),
         environment_hash: *environment_hash,
         environment: environment.clone(),

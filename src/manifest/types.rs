@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cycles::ExperimentCycles;
+use super::seal::MAX_FILE_BYTES;
 use crate::energy::Summary;
 use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Tries, Verdict};
 use crate::journal::Head;
 use crate::quality::{Quality, Scores};
+use crate::store::{Folders, read_regular};
 use crate::units::Digest;
 
 /// Name of the manifest's file.
@@ -59,6 +61,18 @@ pub struct Manifest {
     pub runs: Vec<RunEntry>,
     /// Runs that edits of the campaign removed after they were tried.
     pub retired: Vec<Retired>,
+}
+
+impl Manifest {
+    /// Reads a campaign's manifest, bounded; whether it is the one that was sealed is for `verify` to say.
+    ///
+    /// # Errors
+    /// Why there is none that can be read, in one sentence.
+    pub fn read(folders: &Folders) -> Result<Self, String> {
+        let bytes = read_regular(&folders.manifests().join(MANIFEST_FILE), MAX_FILE_BYTES)
+            .map_err(|error| error.source.to_string())?;
+        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+    }
 }
 
 /// The campaign in its manifest.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::state::why_not;
 use super::tree::printable;
-use crate::execution::{Because, State, Verdict};
+use crate::execution::{Attempt, Because, State, Verdict};
 
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,18 +22,20 @@ pub struct AttemptLine {
 /// Every attempt at a run, in order.
 #[must_use]
 pub fn attempt_lines(state: &State, run: usize) -> Vec<AttemptLine> {
-    let lines = state
-        .history(run)
-        .zip(1..)
-        .map(|(attempt, number)| AttemptLine {
-            attempt: number,
-            verdict: attempt
-                .verdict
-                .as_ref()
-                .map_or("interrupted", Verdict::word),
-            why: attempt.verdict.as_ref().and_then(why_not),
-            because: attempt.because,
-        });
+    lines_of(state.history(run))
+}
+
+/// The same of attempts, from wherever they are known.
+pub(super) fn lines_of(attempts: impl Iterator<Item = Attempt>) -> Vec<AttemptLine> {
+    let lines = attempts.zip(1..).map(|(attempt, number)| AttemptLine {
+        attempt: number,
+        verdict: attempt
+            .verdict
+            .as_ref()
+            .map_or("interrupted", Verdict::word),
+        why: attempt.verdict.as_ref().and_then(why_not),
+        because: attempt.because,
+    });
     lines.collect()
 }
 
