@@ -20,7 +20,7 @@ use crate::execution::{
 };
 use crate::manifest::{Manifest, seal};
 use crate::plan::Step;
-use crate::store::{ModelIdentity, remove_abandoned, remove_temporary};
+use crate::store::ModelIdentity;
 use crate::units::Digest;
 
 /// The user that containers run as.
@@ -236,11 +236,7 @@ impl<E: ContainerEngine> Runner<E> {
             {
                 self.record(Event::StopRequested { reason })?;
             }
-            if self.opened.state.tally().due > 0
-                && let Some(trouble) = self.disk_trouble()
-            {
-                self.trip(&trouble)?;
-            }
+            self.look_at_disks()?;
             match decide(&mut self.opened.state) {
                 Decision::Finished => break,
                 Decision::Skip { run, cause } => {
@@ -320,18 +316,6 @@ impl<E: ContainerEngine> Runner<E> {
         }
         remove_unfinished(&folders, &self.opened.state)?;
         self.judge_again()
-    }
-
-    /// Removes what crashes left under temporary names: the campaign's folders are this session's alone, the project's
-    /// are not.
-    fn remove_temporary(&self) {
-        let folders = &self.opened.folders;
-        for own in [folders.results(), folders.manifests()] {
-            remove_temporary(&own);
-        }
-        for shared in ["", ".lem", "sensors"] {
-            remove_abandoned(&folders.root.join(shared));
-        }
     }
 
     /// Does a step that is no measurement, and opens the breaker if the environment fails too often.
