@@ -194,12 +194,11 @@ impl<E: ContainerEngine> Runner<E> {
     #[must_use]
     pub fn new(setting: Setting<E>, opened: Opened) -> Self {
         let lease = Lease::new(setting.clock.clone());
-        let planned = &opened.planned;
         if let Some(locks) = &setting.gpu_locks {
             locks.tell(&format!("campaign {}", opened.folders.id));
         }
-        let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
         Self {
+            largest_run: Need::of_all(&opened.planned).largest,
             setting,
             opened,
             containers: BTreeMap::new(),
@@ -211,7 +210,6 @@ impl<E: ContainerEngine> Runner<E> {
             model: None,
             bare: Vec::new(),
             reference: BTreeMap::new(),
-            largest_run: need.largest,
         }
     }
 

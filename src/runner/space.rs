@@ -8,8 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use lem_protocol::MAX_RECORD_BYTES;
 use miette::Diagnostic;
 
-use super::RunnerError;
 use super::session::Runner;
+use super::{Planned, RunnerError};
 use crate::campaign::{BaselinePolicy, Campaign, Workload};
 use crate::containers::{ContainerEngine, EngineInfo};
 use crate::diagnostics::{Exit, Fault};
@@ -56,6 +56,11 @@ pub struct Need {
 }
 
 impl Need {
+    /// What all runs of a campaign will write.
+    pub(super) fn of_all(planned: &Planned) -> Self {
+        Self::of(&planned.plan, &planned.campaign, planned.plan.runs.len())
+    }
+
     /// What `due` runs of a plan will write; which of them they are makes no difference here.
     #[must_use]
     pub fn of(plan: &Plan, campaign: &Campaign, due: usize) -> Self {
