@@ -193,18 +193,17 @@ impl<E: ContainerEngine> Runner<E> {
     /// A runner on an opened campaign.
     #[must_use]
     pub fn new(setting: Setting<E>, opened: Opened) -> Self {
-        let lease = Lease::new(setting.clock.clone());
         if let Some(locks) = &setting.gpu_locks {
             locks.tell(&format!("campaign {}", opened.folders.id));
         }
         Self {
             largest_run: Need::of_all(&opened.planned).largest,
+            lease: Lease::new(setting.clock.clone()),
             setting,
             opened,
             containers: BTreeMap::new(),
             engine: None,
             workers: 0,
-            lease,
             empty: None,
             resident: Resident::default(),
             model: None,
