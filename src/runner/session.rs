@@ -88,25 +88,22 @@ impl<E: ContainerEngine> Runner<E> {
     /// A runner on an opened campaign.
     #[must_use]
     pub fn new(setting: Setting<E>, opened: Opened) -> Self {
-        let lease = Lease::new(setting.clock.clone());
-        let planned = &opened.planned;
         if let Some(locks) = &setting.gpu_locks {
             locks.tell(&format!("campaign {}", opened.folders.id));
         }
-        let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
         Self {
+            largest_run: Need::of_all(&opened.planned).largest,
+            lease: Lease::new(setting.clock.clone()),
             setting,
             opened,
             containers: BTreeMap::new(),
             engine: None,
             workers: 0,
-            lease,
             empty: None,
             resident: Resident::default(),
             model: None,
             bare: Vec::new(),
             reference: BTreeMap::new(),
-            largest_run: need.largest,
         }
     }
 
@@ -131,11 +128,7 @@ impl<E: ContainerEngine> Runner<E> {
             {
                 self.record(Event::StopRequested { reason })?;
             }
-            if self.opened.state.tally().due > 0
-                && let Some(trouble) = self.disk_trouble()
-            {
-                self.trip(&trouble)?;
-            }
+            self.look_at_disks()?;
             match decide(&mut self.opened.state) {
                 Decision::Finished => break,
                 Decision::Skip { run, cause } => {
@@ -215,18 +208,6 @@ impl<E: ContainerEngine> Runner<E> {
         }
         remove_unfinished(&folders, &self.opened.state)?;
         self.judge_again()
-    }
-
-    /// Removes what crashes left under temporary names: the campaign's folders are this session's alone, the project's
-    /// are not.
-    fn remove_temporary(&self) {
-        let folders = &self.opened.folders;
-        for own in [folders.results(), folders.manifests()] {
-            remove_temporary(&own);
-        }
-        for shared in ["", ".lem", "sensors"] {
-            remove_abandoned(&folders.root.join(shared));
-        }
     }
 
     /// Does a step that is no measurement, and opens the breaker if the environment fails too often.

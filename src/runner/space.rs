@@ -9,13 +9,14 @@ use lem_protocol::MAX_RECORD_BYTES;
 use miette::Diagnostic;
 
 use super::session::Runner;
+use super::{Planned, RunnerError};
 use crate::campaign::{BaselinePolicy, Campaign, Workload};
-use crate::containers::EngineInfo;
+use crate::containers::{ContainerEngine, EngineInfo};
 use crate::diagnostics::{Exit, Fault};
 use crate::environment::Disk;
 use crate::execution::{Blame, Cause, DISK, DISK_FULL};
 use crate::plan::Plan;
-use crate::store::StoreError;
+use crate::store::{StoreError, remove_abandoned, remove_temporary};
 
 /// Left free on every disk that lemctl writes to: other programs need some, and a session that must end for want of
 /// room still writes a little.
@@ -55,6 +56,11 @@ pub struct Need {
 }
 
 impl Need {
+    /// What all runs of a campaign will write.
+    pub(super) fn of_all(planned: &Planned) -> Self {
+        Self::of(&planned.plan, &planned.campaign, planned.plan.runs.len())
+    }
+
     /// What `due` runs of a plan will write; which of them they are makes no difference here.
     #[must_use]
     pub fn of(plan: &Plan, campaign: &Campaign, due: usize) -> Self {
@@ -264,7 +270,28 @@ fn make_room(folder: &Utf8Path) -> String {
     format!("make room there (df -h {folder}; df -i {folder}), then: lemctl campaign resume")
 }
 
-impl<E> Runner<E> {
+impl<E: ContainerEngine> Runner<E> {
+    /// Opens the breaker where something is due and the disks have no room for it.
+    pub(super) fn look_at_disks(&mut self) -> Result<(), RunnerError> {
+        let due = self.opened.state.tally().due > 0;
+        match self.disk_trouble() {
+            Some(trouble) if due => self.trip(&trouble),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what crashes left under temporary names: the campaign's folders are this session's alone, the
+    /// project's are not.
+    pub(super) fn remove_temporary(&self) {
+        let folders = &self.opened.folders;
+        for own in [folders.results(), folders.manifests()] {
+            remove_temporary(&own);
+        }
+        for shared in ["", ".lem", "sensors"] {
+            remove_abandoned(&folders.root.join(shared));
+        }
+    }
+
     /// Why nothing more can be begun: there is no room, or the present worker's log could not be written.
     pub(super) fn disk_trouble(&mut self) -> Option<Cause> {
         let logs = self.opened.folders.logs();
