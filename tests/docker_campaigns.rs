@@ -12,6 +12,7 @@ mod campaign_files;
 #[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/project.rs"]
 mod project;
+#[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/session.rs"]
 mod session;
 
