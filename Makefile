@@ -11,6 +11,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 LEMCTL := $(TARGET)/release/lemctl
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 NEXTEST = $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+# Programs that go into images are the same bytes wherever they were built: paths of the machine are not in them.
+ANYWHERE = --remap-path-prefix=$(CURDIR)=/lemctl --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 SIMULATOR := $(TARGET)/release/liblem_nvml_sim.so
 # The GPU that campaigns/quickstart.yaml names, for the worker; and what it is like, for the simulator.
 SIMULATED = LEM_SIMULATED_GPUS=GPU-00000000-0000-0000-0000-000000000000 LEM_NVML_SIM=$(TARGET)/quickstart-gpu.json
@@ -23,7 +25,7 @@ WORKER_TOOLS := $(TARGET)/worker-tools
 CPU_TORCH := tests/support/cpu-torch/build
 SKIP_DOCKER := $(filter 1,$(LEM_SKIP_DOCKER_TESTS))
 
-.PHONY: help setup ready check-prereqs quickstart release simulator images test bench soak fmt fmt-check clippy lint test-docs \
+.PHONY: help setup ready check-prereqs quickstart release simulator images test bench soak fuzz fmt fmt-check clippy deny lint test-docs \
 	test-all docs worker-lint worker-test catalogue cpu-torch
 
 help: ## list the targets
@@ -61,13 +63,13 @@ simulator: ## build the GPU simulator, which stands for libnvidia-ml.so.1 (docs/
 	cargo build --release --locked -p lem-nvml-sim
 
 images: ## build the static programs that go into the images, into images/dist
-	RUSTFLAGS='-C target-feature=+crt-static' \
+	RUSTFLAGS='-C target-feature=+crt-static $(ANYWHERE)' \
 		cargo build --release --locked --target $(HOST) -p lem-agent -p lem-reference -p lem-fetch
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-agent images/dist/lem-agent
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-reference images/dist/lem-worker
 	install -D -m 755 $(TARGET)/$(HOST)/release/lem-fetch images/dist/lem-fetch
 
-test: ready fmt-check clippy worker-lint images cpu-torch worker-test test-docs test-all ## everything: format, lints, unit, property, snapshot, CLI and Docker tests
+test: ready fmt-check clippy deny worker-lint images cpu-torch worker-test test-docs test-all ## everything: format, lints, unit, property, snapshot, CLI and Docker tests
 	@echo "make test: format, lints, doc tests and all tests passed ($(if $(NEXTEST),cargo nextest,cargo test))."
 
 fmt-check:
@@ -81,6 +83,9 @@ $(WORKER_TOOLS)/made: $(WORKER)/requirements-tools.txt
 	python3 -m venv --clear $(WORKER_TOOLS)
 	$(WORKER_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+deny: ## licences, bans and sources of all packages, where cargo-deny is installed
+	@scripts/deny.sh
 
 worker-lint: $(WORKER_TOOLS)/made ## ruff and mypy --strict on the worker of the Python engines
 	cd $(WORKER) && $(abspath $(WORKER_TOOLS))/bin/ruff format --check && $(abspath $(WORKER_TOOLS))/bin/ruff check \
@@ -115,6 +120,9 @@ bench: ready images ## the figures of docs/performance.md, measured on this mach
 soak: ready images ## hours: lemctl killed at random under 50 seeds, 5,000 runs and 5,000 execs in one life (docs/reliability.md)
 	LEM_SOAK_SEEDS=$(or $(SEEDS),50) LEM_SOAK_SEED=$(or $(SEED),1) LEM_SOAK_RUNS=$(or $(RUNS),5000) \
 		cargo test --release --locked -p lemctl --test soak -- --ignored --nocapture --test-threads 1
+
+fuzz: ## fuzz what reads bytes that lemctl did not write: MINUTES=10 for each target, TARGETS="journal record" (docs/reliability.md)
+	@scripts/fuzz.sh
 
 fmt: ## format the code
 	cargo fmt --all

@@ -100,7 +100,10 @@ fn write(plan: &Arc<Plan>, planned: &Planned, folder: &Utf8PathBuf) -> Vec<Durat
     loop {
         match decide(&mut state) {
             Decision::Finished => break,
-            Decision::Skip { .. } | Decision::AddCycle { .. } => unreachable!("nothing fails"),
+            Decision::Skip { .. }
+            | Decision::Retry { .. }
+            | Decision::Assess { .. }
+            | Decision::AddCycle { .. } => unreachable!("nothing fails"),
             Decision::Step(Step::Measure { run }) => {
                 let id = plan.runs[run].id.clone();
                 record(

@@ -177,6 +177,7 @@ async fn main() {
         })],
         stop,
         power: None,
+        gpu_locks: None,
         models: None,
     };
     let opened = create(&root, planned, &HostClock).unwrap();

@@ -39,6 +39,45 @@ fn pruned(campaign: &Campaign) -> BTreeMap<String, usize> {
 }
 
 #[test]
+fn parallel_sizes_beyond_the_gpus_are_pruned_before_any_gpu_time() {
+    let file = |gpus: &[&str]| {
+        format!(
+            "campaign_name: sizes\nmodel: {{random: {{seed: 1, config: models/llama-8b.json}}}}\n\
+             workload: {{synthetic: {{input_tokens: 8, output_tokens: 4, prompts: 8}}, arrival: {{closed_loop: {{concurrency: 4}}}}}}\n\
+             grid:\n  backends: [vllm, tensorrt]\n  shared: {{tensor_parallel_size: [1, 2], pipeline_parallel_size: [1, 2]}}\n  \
+             per_backend: {{vllm: {{data_parallel_size: [1, 2], enable_prefix_caching: false}}, tensorrt: {{kv_cache_config.enable_block_reuse: false}}}}\n\
+             gpus: [{}]\n",
+            gpus.join(", ")
+        )
+    };
+    let count = |gpus: &[&str]| {
+        let campaign = loaded("sizes.yaml", &file(gpus));
+        let by_rule = pruned(&campaign);
+        let unexpected = by_rule.keys().any(|rule| rule != "ranks-within-gpus");
+        assert!(!unexpected, "{by_rule:?}");
+        by_rule
+            .get("ranks-within-gpus")
+            .copied()
+            .unwrap_or_default()
+    };
+    // vLLM has eight points of 1, 2, 2, 2, 4, 4, 4 and 8 GPUs; TensorRT-LLM four of 1, 2, 2 and 4.
+    let uuids = [
+        "GPU-0a", "GPU-0b", "GPU-0c", "GPU-0d", "GPU-0e", "GPU-0f", "GPU-1a", "GPU-1b",
+    ];
+    for (gpus, left_out) in [(1, 7 + 3), (2, 4 + 1), (3, 4 + 1), (4, 1), (8, 0)] {
+        assert_eq!(count(&uuids[..gpus]), left_out, "{gpus}");
+    }
+    // The reason names what to do.
+    let campaign = loaded("sizes.yaml", &file(&uuids[..1]));
+    let told = campaign.describe(&campaign.expand().pruned[0]);
+    assert!(
+        told.message.contains("name as many under `gpus`"),
+        "{}",
+        told.message
+    );
+}
+
+#[test]
 fn every_example_loads_has_the_modeline_and_a_name_like_its_file() {
     let mut examples = 0;
     for entry in std::fs::read_dir("campaigns").unwrap() {

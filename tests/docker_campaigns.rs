@@ -18,6 +18,8 @@ mod session;
 
 #[path = "docker_campaigns/arrivals.rs"]
 mod arrivals;
+#[path = "docker_campaigns/down.rs"]
+mod down;
 #[path = "docker_campaigns/edits.rs"]
 mod edits;
 #[path = "docker_campaigns/failures.rs"]

@@ -29,6 +29,8 @@ mod lab;
 mod leaks;
 #[path = "docker_energy/loads.rs"]
 mod loads;
+#[path = "docker_energy/neighbours.rs"]
+mod neighbours;
 #[path = "docker_energy/refusals.rs"]
 mod refusals;
 #[path = "docker_energy/throttling.rs"]

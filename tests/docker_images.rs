@@ -20,7 +20,13 @@ use std::process::Command;
 use project::{Project, Said, said};
 use serde_json::Value;
 
-const SECRET: &str = "https://reader:s3cr3t@index.example/simple";
+/// An index with a password that no other run of this test has: what stays of it is this one's.
+fn secret() -> String {
+    format!(
+        "https://reader:s3cr3t-{}@index.example/simple",
+        std::process::id()
+    )
+}
 /// The shape of the engines' Dockerfiles; the testbox stands in for pip, since no base image is here.
 const DOCKERFILE: &str = r#"ARG BASE=scratch
 FROM ${BASE} AS packages
@@ -74,7 +80,7 @@ impl Toy {
         let mut command = self.project.lemctl(arguments);
         said(
             command
-                .env("PIP_INDEX_URL", SECRET)
+                .env("PIP_INDEX_URL", secret())
                 .stdout(std::process::Stdio::piped()),
         )
     }
@@ -91,6 +97,16 @@ impl Drop for Toy {
     fn drop(&mut self) {
         docker(&["image", "rm", "--force", &self.image]);
     }
+}
+
+/// Histories of all images of the Engine, those among them that a build left as its cache.
+fn all_histories() -> String {
+    let ids = docker(&["images", "--all", "--quiet", "--no-trunc"]);
+    let mut ids: Vec<&str> = ids.lines().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let history = |id: &&str| docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", id]);
+    ids.iter().map(history).collect()
 }
 
 fn docker(arguments: &[&str]) -> String {
@@ -137,6 +153,13 @@ fn docker_an_image_is_built_verified_and_told_apart_from_another() {
             "{text}"
         );
     }
+
+    let kept = all_histories();
+    assert!(kept.contains("/testbox"), "{kept}");
+    assert!(
+        !kept.contains(&secret()),
+        "a stage that was left behind holds the password"
+    );
 
     // A file deep in a folder that is copied counts; so does the lock that was chosen, and no other.
     toy.project.write("images/toy/one.lock", "1, unused");
@@ -213,4 +236,13 @@ fn docker_what_cannot_be_built_says_what_to_do() {
         "{failed:#?}"
     );
     assert_eq!(toy.verify(4)["freshness"], "missing");
+    // Nor does a build that failed on its way leave it: the steps before the last one were images already.
+    let broken = DOCKERFILE.replace(
+        "RUN [",
+        "RUN [\"/testbox\", \"print\", \"first\", \"\", \"0\"]\nRUN [\"/testbox\", \"print\", \"second\", \"\", \"7\"]\nRUN [",
+    );
+    toy.project.write("images/toy/Dockerfile", &broken);
+    let failed = toy.run(&["images", "build", "toy"]);
+    assert_eq!(failed.code, Some(4), "{failed:#?}");
+    assert!(!all_histories().contains(&secret()));
 }

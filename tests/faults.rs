@@ -17,6 +17,14 @@ mod campaign_files;
 #[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/guarantees.rs"]
 mod guarantees;
+#[path = "support/hostile.rs"]
+mod hostile;
+#[allow(dead_code, reason = "each test program uses a part of the kit")]
+#[path = "docker_energy/lab.rs"]
+mod lab;
+#[allow(dead_code, reason = "each test program uses a part of the kit")]
+#[path = "support/nvml_sim.rs"]
+mod nvml_sim;
 #[allow(dead_code, reason = "each test program uses a part of the kit")]
 #[path = "support/private_daemon.rs"]
 mod private_daemon;

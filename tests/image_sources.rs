@@ -285,3 +285,35 @@ fn the_drivers_libraries_are_copied_into_a_folder_of_their_own() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("libnvidia-ml.so.1 is not here"));
 }
+
+#[test]
+fn rules_name_the_packages_that_a_lock_lacks_and_no_others() {
+    let mut named = 0;
+    let pins: BTreeMap<String, String> =
+        serde_json::from_str(&text("catalogues/pins.json")).unwrap();
+    for backend in ["pytorch", "vllm"] {
+        let lock = locks::read(&text(&format!("images/{backend}/requirements.lock"))).unwrap();
+        let version = &pins[backend];
+        let curated: serde_json::Value = serde_json::from_str(&text(&format!(
+            "catalogues/{backend}-{version}.curated.json"
+        )))
+        .unwrap();
+        for rule in curated["rules"].as_array().unwrap() {
+            let Some(package) = rule["needs_package"].as_str() else {
+                continue;
+            };
+            named += 1;
+            assert!(
+                !lock.contains_key(package),
+                "{backend} has {package} by now: the rule {} prunes what would run",
+                rule["id"]
+            );
+        }
+    }
+    assert!(named >= 5, "{named}");
+    let pytorch = locks::read(&text("images/pytorch/requirements.lock")).unwrap();
+    assert!(
+        pytorch.contains_key("bitsandbytes"),
+        "`quantization` of pytorch needs it"
+    );
+}

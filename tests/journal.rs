@@ -133,6 +133,30 @@ fn an_endless_line_is_refused_in_bounded_memory() {
     ));
 }
 
+#[test]
+fn room_is_kept_behind_the_end_and_given_back() {
+    use std::os::unix::fs::MetadataExt;
+    let (_keep, path) = folder();
+    let mut journal = Journal::create(&path, Lock::take(&path).unwrap()).unwrap();
+    let found = || std::fs::metadata(path.join(FILE)).unwrap();
+    let kept = 1 << 20;
+    assert!(found().blocks() * 512 >= kept, "{:?}", found());
+    assert_eq!(found().len(), 0, "nobody sees it");
+    let cause = Cause::new(Blame::Worker, "x", "y".repeat(2000));
+    let run = "r".to_owned();
+    for _ in 0..600 {
+        let (run, cause) = (run.clone(), cause.clone());
+        let event = Event::RunSkipped { run, cause };
+        journal.append(&event, &HostClock).unwrap();
+        assert!(found().blocks() * 512 >= found().len() + kept / 2);
+    }
+    assert!(found().len() > kept && !journal.is_short());
+    drop(journal);
+    assert!(found().blocks() * 512 < found().len() + kept / 2);
+    let (seen, outcome) = read(&path);
+    assert_eq!((seen.len(), outcome.unwrap().torn_bytes), (600, 0));
+}
+
 proptest! {
     /// One changed byte in any line but the last is found by the chain. (A change in the last line is
     /// found by the seal: SHA256SUMS holds the journal's hash.)

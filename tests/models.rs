@@ -22,6 +22,8 @@ mod project;
 
 #[path = "models/campaigns.rs"]
 mod campaigns;
+#[path = "models/local.rs"]
+mod local;
 #[path = "models/pulls.rs"]
 mod pulls;
 #[path = "models/shelf.rs"]

@@ -18,6 +18,8 @@ mod said;
 #[path = "support/stage.rs"]
 mod stage;
 
+#[path = "results/forger.rs"]
+mod forger;
 #[path = "results/judging.rs"]
 mod judging;
 #[path = "results/listing.rs"]
@@ -26,6 +28,8 @@ mod listing;
 mod scores;
 #[path = "results/sealed.rs"]
 mod sealed;
+#[path = "results/tampering.rs"]
+mod tampering;
 
 use std::process::{Command, Stdio};
 

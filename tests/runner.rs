@@ -18,10 +18,16 @@ mod cycles;
 mod engine;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/leftovers.rs"]
+mod leftovers;
+#[path = "runner/outside.rs"]
+mod outside;
 #[path = "runner/policy.rs"]
 mod policy;
 #[path = "runner/quality.rs"]
 mod quality;
+#[path = "runner/retries.rs"]
+mod retries;
 #[path = "runner/stop.rs"]
 mod stop;
 

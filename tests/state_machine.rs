@@ -7,8 +7,12 @@ mod campaigns;
 #[path = "support/machine.rs"]
 mod machine;
 
+#[path = "state_machine/asking.rs"]
+mod asking;
 #[path = "state_machine/growth.rs"]
 mod growth;
+#[path = "state_machine/retries.rs"]
+mod retries;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use lemctl::execution::{
 };
 use lemctl::plan::{Plan, Step};
 use lemctl::units::Digest;
-use machine::{TWO_BACKENDS, World, act, created, drive, plan, session, shape};
+use machine::{HOT, TWO_BACKENDS, World, act, created, drive, plan, session, shape};
 use proptest::prelude::*;
 
 #[test]
@@ -154,7 +158,7 @@ fn a_refused_load_is_started_once_in_a_session() {
                 assert_eq!((*run, cause.code.as_str()), (0, "needs:load-engine:0"));
                 return;
             }
-            Decision::Finished | Decision::AddCycle { .. } => panic!("{:?}", state.tally()),
+            _ => panic!("{:?}", state.tally()),
         };
         for event in act(&state, &mut world, &decision, &mut || u8::from(refuse)) {
             state.apply(&event).unwrap();
@@ -200,6 +204,40 @@ fn a_failed_image_skips_its_backend_and_no_other() {
             (_, verdict) => panic!("{id}: {verdict:?}"),
         }
     }
+}
+
+/// A first session begins before its model is known; from the step that has it the environment's hash holds it.
+#[test]
+fn the_model_enters_the_environments_hash_when_it_is_known() {
+    let text = TWO_BACKENDS
+        .replace("{random: {seed: 1}}", "{local: {path: m}}")
+        .replace("[reference, gadget]", "[widget]")
+        .replace(
+            "reference: {num_layers: [1, 2], batch_size: [1, 2]}",
+            "widget: {load_quantised: [true]}",
+        )
+        .replace("arrival: batch", "arrival: {closed_loop: {concurrency: 1}}");
+    let campaign = campaigns::load_text(&text);
+    let plan = Arc::new(Plan::new(&campaign, campaign.expand().experiments));
+    let mut state = State::new(plan.clone());
+    state.apply(&created(&plan)).unwrap();
+    state.apply(&session(1)).unwrap();
+    let hash = Digest::of(b"with the model");
+    let done = |detail| Event::StepDone {
+        step: "ensure-model:widget".into(),
+        detail,
+    };
+    state
+        .apply(&done(serde_json::json!({ "id": "m" })))
+        .unwrap();
+    assert_eq!(
+        state.environment().unwrap().0,
+        Digest::ZERO,
+        "of an older lemctl"
+    );
+    let detail = serde_json::json!({ "id": "m", "environment_hash": hash });
+    state.apply(&done(detail)).unwrap();
+    assert_eq!(state.environment().unwrap().0, hash);
 }
 
 #[test]
@@ -318,7 +356,7 @@ proptest! {
     fn whatever_fails_every_session_ends_in_order(
         structure in prop::sample::select(vec!["grouped", "interleaved", "shuffled", "latin_square"]),
         cold: bool,
-        luck in prop::collection::vec(prop::sample::select(vec![0u8, 0, 0, 0, 0, 1, 2, 3]), 1..80),
+        luck in prop::collection::vec(prop::sample::select(vec![0u8, 0, 0, 0, 0, 1, 2, 3, HOT]), 1..80),
     ) {
         let plan = plan(structure, 2, cold);
         let mut state = State::new(plan.clone());

@@ -35,6 +35,8 @@ pub(super) struct Product {
     pub extra_engine: Parameters,
     /// Request-level parameters beyond the catalogue's own.
     pub extra_request: Parameters,
+    /// GPUs that the campaign gives to the backend; nothing where it names none.
+    pub gpus: Option<usize>,
 }
 
 /// Settings that take turns.
@@ -125,6 +127,7 @@ impl Product {
         mut axes: Vec<Axis>,
         extra_engine: Parameters,
         extra_request: Parameters,
+        gpus: usize,
     ) -> Self {
         axes.sort_by_cached_key(|axis| axis.rank(&catalogue));
         Self {
@@ -132,6 +135,7 @@ impl Product {
             axes,
             extra_engine,
             extra_request,
+            gpus: Some(gpus).filter(|gpus| *gpus > 0),
         }
     }
 

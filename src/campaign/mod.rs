@@ -26,7 +26,7 @@ pub use model::{MAX_CONFIG_BYTES, ModelConfig, ModelRequest, is_commit};
 pub use policy::{
     AutoCycles, BaselinePolicy, Breaker, Cycles, EnergyPolicy, ExecutionPolicy, FIRST_AUTO_CYCLES,
     GapPolicy, GapUntil, LeakPolicy, Profiler, QualityPolicy, ReadingSeconds, ReferenceSpec,
-    Structure, Timeouts, WarmupPolicy,
+    RetryPolicy, Structure, Timeouts, WarmupPolicy,
 };
 pub use prompts::{MAX_PROMPT_FILE_BYTES, PromptSource};
 pub use prune::{Pruned, Survey};
@@ -133,6 +133,9 @@ impl Campaign {
         // Keys that came later: a campaign that does not write them keeps its hash.
         if self.strict_versions {
             form["strict_versions"] = true.into();
+        }
+        if execution.retries != RetryPolicy::default() {
+            form["retries"] = serde_json::json!(execution.retries);
         }
         if self.unassessed().is_none() {
             form["quality"] = self.quality.form();

@@ -205,6 +205,7 @@ impl<'a> Facts<'a> {
         };
         match name {
             "backend" => Value::from(self.product.catalogue.backend()),
+            "gpus.count" => self.product.gpus.map_or(Value::Null, Value::from),
             "workload.arrival" => Value::from(match self.plan.arrival {
                 ArrivalPlan::Batch => "batch",
                 ArrivalPlan::ClosedLoop { .. } => "closed_loop",

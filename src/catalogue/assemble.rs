@@ -42,6 +42,8 @@ pub(super) struct RawRule {
     message: String,
     source: String,
     forbid: Value,
+    #[serde(default)]
+    needs_package: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -121,14 +123,20 @@ impl Catalogue {
             message,
             source,
             forbid,
+            needs_package,
         } in raw.rules
         {
+            let message = match &needs_package {
+                Some(package) => lacking(&message, package, &catalogue.backend),
+                None => message,
+            };
             let forbid = catalogue.predicate(&id, &forbid, &mut ids)?;
             catalogue.rules.push(Rule {
                 id,
                 message,
                 source,
                 forbid,
+                needs_package,
             });
         }
         for RawEquivalence {
@@ -221,6 +229,14 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<(), String> {
             "{what} `{name}` is not made of a-z, 0-9, `.`, `_` and `-`"
         ))
     }
+}
+
+/// Why an image cannot do something, and what makes it able to.
+fn lacking(message: &str, package: &str, backend: &str) -> String {
+    format!(
+        "{message}, and the image has no `{package}`: add it to images/{backend}/requirements.in, make its lock and the image \
+         anew, and take the rule out of the catalogue"
+    )
 }
 
 /// A fact that is the same at every point of a campaign.

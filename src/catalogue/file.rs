@@ -82,8 +82,9 @@ pub enum Tokenizer {
 }
 
 /// Names of facts about a point that are no parameters: rules and `exclude` may read them.
-pub(crate) const FACTS: [&str; 19] = [
+pub(crate) const FACTS: [&str; 20] = [
     "backend",
+    "gpus.count",
     "model.max_position_embeddings",
     "model.num_attention_heads",
     "model.num_experts",

@@ -13,6 +13,8 @@ pub struct Rule {
     pub source: String,
     /// What must not hold.
     pub forbid: Predicate,
+    /// The Python package that the backend's image lacks, if that is why.
+    pub needs_package: Option<String>,
 }
 
 /// Parameters that have no effect: where `when` holds, those in `dead` are put to their defaults, so that

@@ -120,6 +120,17 @@ pub enum CliError {
         /// What may have been meant, with its lead-in.
         near: String,
     },
+    /// No run failed, was skipped or rejected with that code.
+    #[error("no run fits --retry {wanted}{near}")]
+    #[diagnostic(code(cli::no_such_code), help("{known}"))]
+    NoSuchCode {
+        /// What was asked for.
+        wanted: String,
+        /// What may have been meant, with its lead-in.
+        near: String,
+        /// What there is.
+        known: String,
+    },
     /// A large campaign was not confirmed.
     #[error(
         "{experiments} experiments and {runs} runs are more than 100 experiments: not begun without a yes"
@@ -179,6 +190,18 @@ pub enum CliError {
         /// The way out.
         fix: String,
     },
+    /// Containers that the Engine did not remove.
+    #[error("not removed: {what}")]
+    #[diagnostic(
+        code(cli::not_removed),
+        help(
+            "see what the Engine says of them (docker ps -a), then once more: lemctl campaign down"
+        )
+    )]
+    NotRemoved {
+        /// Which, and what the Engine said.
+        what: String,
+    },
     /// The async runtime does not start.
     #[error("the runtime does not start")]
     #[diagnostic(code(cli::runtime))]
@@ -209,12 +232,15 @@ impl Fault for CliError {
             | Self::NoAttempt { .. }
             | Self::NoCatalogue { .. }
             | Self::NoParameter { .. }
+            | Self::NoSuchCode { .. }
             | Self::NotConfirmed { .. } => Exit::Usage,
             Self::NothingToRun { .. } => Exit::CampaignInvalid,
             Self::Unfinished { .. }
             | Self::CampaignChanged { .. }
             | Self::EnvironmentChanged { .. } => Exit::ResumeConflict,
-            Self::WrongUser { .. } | Self::NoModel { .. } => Exit::EnvironmentNotReady,
+            Self::WrongUser { .. } | Self::NoModel { .. } | Self::NotRemoved { .. } => {
+                Exit::EnvironmentNotReady
+            }
             Self::Runtime { .. } | Self::Output { .. } => Exit::Internal,
         }
     }

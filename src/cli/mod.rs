@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod error;
 mod gpu;
+mod gpu_wait;
 mod images;
 mod init;
 mod manifest;
@@ -100,6 +101,7 @@ pub enum Format {
 /// Runs the program.
 #[must_use]
 pub fn run() -> ExitCode {
+    keep_strangers_out();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -141,11 +143,19 @@ fn dispatch(cli: Cli) -> Outcome {
             Command::Params(command) => params::run(command, &Root::find(root)?).await,
             Command::Manifest(command) => manifest::run(command, &Root::find(root)?),
             Command::Results(command) => results::run(command, &Root::find(root)?),
-            Command::Gpu(command) => gpu::run(&command, &Root::find(root)?),
+            Command::Gpu(command) => gpu::run(&command, &Root::find(root)?).await,
             Command::Completions(arguments) => Ok(completions::run(&arguments)),
             Command::Man => completions::man(),
         }
     })
+}
+
+/// Whatever the umask says, nobody outside of the user's group writes to what lemctl writes: a result that anybody can
+/// change is none. All else of the umask is the user's choice.
+fn keep_strangers_out() {
+    use rustix::fs::Mode;
+    let chosen = rustix::process::umask(Mode::RWXU.complement());
+    rustix::process::umask(chosen | Mode::WOTH);
 }
 
 /// The whole command line, for completions and the manual page.

@@ -1,6 +1,5 @@
 //! `lemctl models`: having models before they are needed, and what the store holds.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,7 +13,7 @@ use crate::containers::docker::DockerEngine;
 use crate::diagnostics::{Exit, Failure};
 use crate::progress::Transfer;
 use crate::report::table;
-use crate::runner::models::{Ensured, Models, Owner, Wanted, Watch, ensure};
+use crate::runner::models::{Ensured, Models, Owner, Wanted, Watch, ensure, verify};
 use crate::runner::{Lease, StopSignal};
 use crate::store::{FoundModel, ModelIdentity};
 
@@ -95,18 +94,28 @@ async fn pull(arguments: &Pull, root: &Root, models: &Models) -> Outcome {
     let owner = Owner::of_pull(models, &wanted);
     let lease = Lease::new(Arc::new(HostClock));
     let (stopper, stop) = StopSignal::new();
-    let listening = tokio::spawn(session::listen(stopper));
+    let listening = tokio::spawn(session::listen(session::Signals::hear()?, stopper));
     let mut told = |done, total| shown.at(done, total);
     let mut watch = Watch {
         stop: &stop,
         told: &mut told,
     };
     let mut had = ensure(&engine, models, &wanted, &owner, &lease, &mut watch).await;
+    let mut damaged = Vec::new();
     if let Ok(ensured) = &had
         && arguments.verify
         && !ensured.fetched
-        && threw_out_damaged(models, ensured, &shown)?
     {
+        match verify(models, &wanted, ensured, &mut watch).await {
+            Ok(found) => damaged = found,
+            Err(cause) => had = Err(cause),
+        }
+    }
+    let local = matches!(wanted, Wanted::Local { .. });
+    if let Ok(ensured) = &had
+        && !damaged.is_empty()
+    {
+        output::note(&told_damaged(ensured, &damaged, local));
         had = ensure(&engine, models, &wanted, &owner, &lease, &mut watch).await;
     }
     listening.abort();
@@ -114,7 +123,11 @@ async fn pull(arguments: &Pull, root: &Root, models: &Models) -> Outcome {
     match had {
         Ok(ensured) => {
             show(&ensured, root, arguments.format);
-            Ok(Exit::Ok)
+            // What nobody but the user can mend must not pass for whole.
+            Ok(match local && !damaged.is_empty() {
+                true => Exit::VerificationFailed,
+                false => Exit::Ok,
+            })
         }
         Err(_) if stop.asked().is_some() => Ok(Exit::Interrupted),
         Err(cause) => Err(CliError::NoModel {
@@ -152,32 +165,15 @@ fn wanted(arguments: &Pull, root: &Root) -> Result<Option<Wanted>, Failure> {
     })
 }
 
-/// Reads a model that was there, and removes it if it is not what its description says.
-fn threw_out_damaged(
-    models: &Models,
-    ensured: &Ensured,
-    shown: &Transfer,
-) -> Result<bool, Failure> {
-    // A folder of the user's is not in the store, and is summed every time.
-    let Some(found) = models.store.at(&ensured.folder) else {
-        return Ok(false);
-    };
-    let total = found.model.bytes();
-    let done = Cell::new(0);
-    let damaged = found.damage(&|bytes| {
-        done.set(done.get() + bytes);
-        shown.at(done.get(), total);
-    });
-    if damaged.is_empty() {
-        return Ok(false);
+/// What became of damaged files.
+fn told_damaged(ensured: &Ensured, damaged: &[String], local: bool) -> String {
+    let (folder, names) = (&ensured.folder, damaged.join(", "));
+    match local {
+        true => format!(
+            "{folder} has other bytes than were summed before, though size and times are the same ({names}): put the right files there; the disk may be failing"
+        ),
+        false => format!("{folder} is damaged ({names}): it is had anew"),
     }
-    output::note(&format!(
-        "{} is damaged ({}): it is had anew",
-        found.folder,
-        damaged.join(", ")
-    ));
-    models.store.remove(&found)?;
-    Ok(true)
 }
 
 fn show(ensured: &Ensured, root: &Root, format: Format) {

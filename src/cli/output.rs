@@ -1,11 +1,12 @@
-//! Printing. Results go to stdout, errors to stderr.
+//! Printing. Results go to stdout, errors to stderr. Whatever is printed is made harmless here: much of it comes from
+//! containers, hubs and files.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use serde::Serialize;
 
-use crate::diagnostics::Failure;
+use crate::diagnostics::{Failure, harmless, harmless_json};
 
 /// Why stdout did not take everything; told once, at the end.
 static LOST: OnceLock<io::Error> = OnceLock::new();
@@ -13,6 +14,10 @@ static LOST: OnceLock<io::Error> = OnceLock::new();
 /// Prints text to stdout. A closed pipe (`| head`) ends the output, not the program; what is lost otherwise
 /// (a full disk) is kept for [`lost`].
 pub(super) fn text(text: &str) {
+    print(&harmless(text));
+}
+
+fn print(text: &str) {
     if let Err(error) = writeln!(io::stdout(), "{text}")
         && error.kind() != ErrorKind::BrokenPipe
     {
@@ -28,14 +33,14 @@ pub(super) fn lost() -> Option<&'static io::Error> {
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
-        Ok(json) => text(&json),
+        Ok(json) => print(&harmless_json(&json)),
         Err(error) => note(&format!("cannot be shown as JSON: {error}")),
     }
 }
 
 /// Prints a remark to stderr.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", harmless(text));
 }
 
 /// Prints an error to stderr.
@@ -48,7 +53,7 @@ pub(super) fn ask(question: &str) -> Option<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return None;
     }
-    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let _ = write!(io::stderr(), "{} [y/N] ", harmless(question));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim(), "y" | "Y" | "yes"))

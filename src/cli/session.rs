@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::gpu_wait::GpuWaitArguments;
 use super::nvml::NvmlArguments;
 use super::{CliError, Outcome, Root, output};
 use crate::clock::HostClock;
@@ -15,12 +17,12 @@ use crate::containers::{ContainerEngine, EngineError};
 use crate::diagnostics::{Exit, Failure};
 use crate::environment::Host;
 use crate::execution::Tally;
-use crate::manifest::verify;
 use crate::progress::{Style, sink};
 use crate::report::summary_text;
 use crate::runner::models::Models;
 use crate::runner::prerequisites::{self, Status};
 use crate::runner::project::Project;
+use crate::runner::verified;
 use crate::runner::{
     Ended, Identity, Opened, Planned, Power, Runner, Setting, StopSignal, Stopper,
 };
@@ -71,6 +73,7 @@ pub(super) async fn prepare(
     root: &Root,
     planned: &Planned,
     nvml: &NvmlArguments,
+    wait: GpuWaitArguments,
     progress: ProgressArguments,
 ) -> Result<(Setting<DockerEngine>, Stopper), Failure> {
     let project = root.project();
@@ -91,6 +94,11 @@ pub(super) async fn prepare(
         };
     }
     let power = power(root, &planned.campaign.gpus, nvml)?;
+    let gpu_locks = match &power {
+        Some(power) => Some(wait.hold(root, &power.library, &power.gpus).await?),
+        None => None,
+    };
+    files_have_limits();
     let (stopper, stop) = StopSignal::new();
     let setting = Setting {
         engine,
@@ -103,9 +111,18 @@ pub(super) async fn prepare(
         sinks: vec![sink(progress.style())],
         stop,
         power,
+        gpu_locks,
         models: Some(Models::of(&project, &plan.backends, identity)?),
     };
     Ok((setting, stopper))
+}
+
+/// A file that reaches a limit on sizes (`ulimit -f`) is an error like a full disk, and no death: a signal that is
+/// heard kills nobody.
+fn files_have_limits() {
+    const SIGXFSZ: i32 = 25;
+    // Where it cannot be heard, the kernel's default stands.
+    let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
 }
 
 /// The campaign's GPUs, and what is known of their sensors.
@@ -150,19 +167,19 @@ pub(super) fn identity(project: &Project) -> Result<Identity, Failure> {
 pub(super) async fn run(
     root: &Root,
     setting: Setting<DockerEngine>,
-    stopper: Stopper,
+    (stopper, signals): (Stopper, Signals),
     opened: Opened,
     progress: ProgressArguments,
 ) -> Outcome {
     let folders = opened.folders.clone();
     let say = progress.say();
-    let listening = tokio::spawn(listen(stopper));
+    let listening = tokio::spawn(listen(signals, stopper));
     let ended = Runner::new(setting, opened).session().await;
     listening.abort();
     let ended = ended?;
     let target = format!("{} ({})", folders.campaign, folders.id);
     if let Some(manifest) = &ended.manifest {
-        let verification = verify(&folders);
+        let verification = verified(&folders);
         say(&summary_text(manifest));
         say("");
         say(&format!(
@@ -184,8 +201,12 @@ pub(super) async fn run(
     let exit = exit(&ended);
     if ended.manifest.is_none() {
         let due = ended.tally.due;
+        let unasked = match ended.unasked {
+            0 => String::new(),
+            some => format!(", quality of {some} experiments is still to be asked for"),
+        };
         output::note(&format!(
-            "{due} runs are due; go on with: lemctl campaign resume {}",
+            "{due} runs are due{unasked}; go on with: lemctl campaign resume {}",
             folders.campaign
         ));
     }
@@ -228,41 +249,43 @@ pub(super) fn of_tally(tally: &Tally) -> Exit {
     }
 }
 
+/// Signals that ask lemctl to stop. From the moment that this exists they do not end the process by themselves.
+pub(super) struct Signals([Signal; 3]);
+
+impl Signals {
+    /// Hears them from now on: before anything is made that a sudden end would leave behind.
+    pub(super) fn hear() -> Result<Self, CliError> {
+        let heard = |kind| signal(kind).map_err(|source| CliError::Runtime { source });
+        Ok(Self([
+            heard(SignalKind::interrupt())?,
+            heard(SignalKind::terminate())?,
+            heard(SignalKind::hangup())?,
+        ]))
+    }
+}
+
 /// Ctrl-C, SIGTERM or SIGHUP once: stop in order. Twice: leave now; the lease cleans up.
-///
-/// They are heard from the call on, not only once what is returned is polled: a signal in between would end lemctl at once.
-pub(super) fn listen(stopper: Stopper) -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ];
-    let heard = kinds.map(signal);
-    async move {
-        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = heard else {
-            return;
+pub(super) async fn listen(signals: Signals, stopper: Stopper) {
+    let Signals([mut interrupt, mut terminate, mut hangup]) = signals;
+    let mut asked = false;
+    loop {
+        let reason = tokio::select! {
+            _ = interrupt.recv() => "Ctrl-C",
+            _ = terminate.recv() => "SIGTERM",
+            _ = hangup.recv() => "SIGHUP",
         };
-        let mut asked = false;
-        loop {
-            let reason = tokio::select! {
-                _ = interrupt.recv() => "Ctrl-C",
-                _ = terminate.recv() => "SIGTERM",
-                _ = hangup.recv() => "SIGHUP",
-            };
-            if asked {
-                output::note(
-                    "leaving now; the containers end by themselves when their lease runs out (30 s)",
-                );
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "the user asked twice: nothing in order is wanted"
-                )]
-                std::process::exit(i32::from(Exit::Interrupted.code()));
-            }
-            asked = true;
-            output::note("stopping in order; once more to leave at once");
-            stopper.stop(reason);
+        if asked {
+            output::note(
+                "leaving now; the containers end by themselves when their lease runs out (30 s)",
+            );
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the user asked twice: nothing in order is wanted"
+            )]
+            std::process::exit(i32::from(Exit::Interrupted.code()));
         }
+        asked = true;
+        output::note("stopping in order; once more to leave at once");
+        stopper.stop(reason);
     }
 }

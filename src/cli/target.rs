@@ -10,7 +10,24 @@ use crate::store::Folders;
 /// # Errors
 /// [`CliError::NoCampaign`] with a near name.
 pub(super) fn find(root: &Root, wanted: Option<&str>) -> Result<Folders, Failure> {
-    let all = Folders::all(root.path())?;
+    among(Folders::all(root.path())?, wanted)
+}
+
+/// The same where a manifest is enough: a campaign whose results did not come along, as in a clone, is found too.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn find_sealed(root: &Root, wanted: Option<&str>) -> Result<Folders, Failure> {
+    let mut all = Folders::sealed(root.path())?;
+    let here = Folders::all(root.path())?;
+    all.retain(|folders| !here.contains(folders));
+    all.extend(here);
+    // Ids begin with their time: the latest comes last.
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    among(all, wanted)
+}
+
+fn among(all: Vec<Folders>, wanted: Option<&str>) -> Result<Folders, Failure> {
     let fits = |folders: &&Folders| match wanted {
         None => true,
         Some(wanted) => {

@@ -4,6 +4,17 @@
 
 use std::collections::BTreeMap;
 
+/// Variables that hold secrets. A container's variables and arguments can be read by everyone who may ask the Engine, and
+/// by every process of their user; lemctl hands these over by other ways.
+pub(super) const SECRETS: [&str; 6] = [
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HUGGINGFACE_HUB_TOKEN",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "LEM_PIP_INDEX_URL",
+];
+
 /// Replaces every variable in `text`.
 ///
 /// `$$` is a dollar sign; `${NAME}` and `$NAME` must be set; `${NAME:-default}` is the default when the
@@ -57,11 +68,17 @@ fn expand(inside: &str, variables: &BTreeMap<String, String>) -> Result<String, 
     if name.is_empty() {
         return Err(format!("`${{{inside}}}` names no variable"));
     }
+    if SECRETS.contains(&name) {
+        return Err(format!(
+            "`{name}` holds a secret, and what stands here is shown to everyone who may ask the Engine"
+        ));
+    }
     let value = variables.get(name);
     let (operator, word) = operation.split_at(
         operation
-            .find(|c| c != ':')
-            .map_or(operation.len(), |at| at + 1),
+            .char_indices()
+            .find(|(_, c)| *c != ':')
+            .map_or(operation.len(), |(at, c)| at + c.len_utf8()),
     );
     if word.contains('$') {
         return Err(format!(
@@ -131,7 +148,10 @@ mod tests {
             ("${}", "names no variable"),
             ("${1A}", "names no variable"),
             ("${A:+x}", "`:+` is not an operator"),
+            ("${A\u{e9}}", "`\u{e9}` is not an operator"),
+            ("${A:\u{1f600}x}", "is not an operator"),
             ("${B:-${A}}", "nested"),
+            ("${HF_TOKEN:-}", "holds a secret"),
         ] {
             let error = expanded(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::interpolate::SECRETS;
 use super::quantity::{bytes, duration};
 use super::reader::Reader;
 use super::volume_reader::mounts;
@@ -90,6 +91,17 @@ fn identity(reader: &mut Reader<'_>, map: &Map, service: &mut Service) {
         .get("environment")
         .and_then(|node| reader.pairs(node, "environment"))
         .unwrap_or_default();
+    if let (Some(name), Some(node)) = (
+        SECRETS
+            .iter()
+            .find(|name| service.environment.contains_key(**name)),
+        map.get("environment"),
+    ) {
+        let message = format!(
+            "`{name}` holds a secret, and `environment` is shown to everyone who may ask the Engine"
+        );
+        reader.problem(node, message);
+    }
     service.working_dir = map
         .get("working_dir")
         .and_then(|node| reader.parsed(node, "working_dir", "an absolute path", absolute));

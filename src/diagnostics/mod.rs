@@ -6,7 +6,9 @@
 mod exit;
 mod fault;
 mod problem;
+mod terminal;
 
 pub use exit::Exit;
 pub use fault::{Failure, Fault};
 pub use problem::{Place, Problem, ProblemReport, nearest};
+pub use terminal::{harmless, harmless_json, harmless_line, is_obeyed};

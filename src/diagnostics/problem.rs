@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::harmless_line;
+
 /// Where something stands in a text: a run of characters on one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -53,6 +55,9 @@ impl Problem {
 
 /// The name among `known` that was likely meant by `name`, if any is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     let wanted = name.to_lowercase().replace('-', "_");
     known
         .into_iter()
@@ -69,6 +74,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 
 /// Problems beyond this many are counted, not shown.
 const SHOWN: usize = 100;
+/// Longest message or hint that is shown whole, in characters: both quote what stands in the file.
+const MESSAGE: usize = 2_000;
+/// Longest name that another is proposed for, in bytes: looking for one costs the product of both lengths.
+const LONGEST_NAME: usize = 100;
 /// Longest part of a source line that is shown, in characters.
 const SNIPPET: usize = 96;
 
@@ -76,7 +85,10 @@ const SNIPPET: usize = 96;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProblemReport {
     file: String,
-    problems: Vec<(Problem, String)>,
+    problems: Vec<Problem>,
+    /// What is shown of the source lines of the first problems. All may stand in one line of a megabyte: no line is
+    /// kept whole.
+    snippets: Vec<Snippet>,
 }
 
 impl ProblemReport {
@@ -94,15 +106,16 @@ impl ProblemReport {
             let line = usize::try_from(place.line)
                 .ok()
                 .and_then(|line| lines.get(line.checked_sub(1)?));
-            line.map_or(String::new(), |line| (*line).to_owned())
+            line.copied().unwrap_or_default()
         };
-        let problems = problems
-            .into_iter()
-            .map(|problem| (problem.clone(), line_of(problem.place)))
+        let snippets = problems.iter().take(SHOWN);
+        let snippets = snippets
+            .map(|problem| snippet(line_of(problem.place), problem.place))
             .collect();
         Self {
             file: file.to_owned(),
             problems,
+            snippets,
         }
     }
 
@@ -114,7 +127,7 @@ impl ProblemReport {
 
     /// The problems, in the order of their places.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.iter().map(|(problem, _)| problem)
+        self.problems.iter()
     }
 }
 
@@ -128,7 +141,7 @@ impl fmt::Display for ProblemReport {
             self.file,
             if count == 1 { "" } else { "s" }
         )?;
-        for (problem, line) in self.problems.iter().take(SHOWN) {
+        for (problem, snippet) in self.problems.iter().zip(&self.snippets) {
             let Place {
                 line: number,
                 column,
@@ -140,15 +153,15 @@ impl fmt::Display for ProblemReport {
                 self.file,
                 plain(&problem.message)
             )?;
-            let (shown, indent, width) = snippet(line, problem.place);
             let gutter = number.to_string();
             let blank = " ".repeat(gutter.len());
-            if !shown.trim().is_empty() {
+            if !snippet.shown.trim().is_empty() {
                 write!(
                     f,
-                    "\n  {gutter} | {shown}\n  {blank} | {}{}",
-                    " ".repeat(indent),
-                    "^".repeat(width)
+                    "\n  {gutter} | {}\n  {blank} | {}{}",
+                    snippet.shown,
+                    " ".repeat(snippet.indent),
+                    "^".repeat(snippet.width)
                 )?;
             }
             if let Some(hint) = &problem.hint {
@@ -162,15 +175,25 @@ impl fmt::Display for ProblemReport {
     }
 }
 
-/// A text without control characters, which could drive the reader's terminal.
+/// A message or hint: bounded, one line, harmless.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    let mut shown: String = text.chars().take(MESSAGE).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    harmless_line(&shown).into_owned()
 }
 
 /// The part of a line to show, how far the caret is indented in it, and how wide it is.
-fn snippet(line: &str, place: Place) -> (String, usize, usize) {
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Snippet {
+    shown: String,
+    indent: usize,
+    width: usize,
+}
+
+/// The snippet of a line for a place in it.
+fn snippet(line: &str, place: Place) -> Snippet {
     let characters: Vec<char> = line
         .chars()
         .map(|c| if c == '\t' { ' ' } else { c })
@@ -186,7 +209,7 @@ fn snippet(line: &str, place: Place) -> (String, usize, usize) {
     };
     let to = characters.len().min(from + SNIPPET);
     let mut shown: String = characters[from..to].iter().collect();
-    shown = plain(shown.trim_end());
+    shown = harmless_line(shown.trim_end()).into_owned();
     let mut indent = at - from;
     if from > 0 {
         shown.insert(0, '…');
@@ -195,11 +218,11 @@ fn snippet(line: &str, place: Place) -> (String, usize, usize) {
     if to < characters.len() {
         shown.push('…');
     }
-    (
+    Snippet {
         shown,
         indent,
-        width.min(SNIPPET.saturating_sub(at - from)).max(1),
-    )
+        width: width.min(SNIPPET.saturating_sub(at - from)).max(1),
+    }
 }
 
 #[cfg(test)]

@@ -14,4 +14,6 @@ mod tests;
 mod tree;
 
 pub use node::{Entry, Map, Node, Value};
-pub use read::{Document, MAX_BYTES, MAX_DEPTH, MAX_NODES, read};
+pub use read::{
+    Document, MAX_BYTES, MAX_DEPTH, MAX_KEY_BYTES, MAX_NODES, MAX_PROBLEMS, MAX_TEXT_BYTES, read,
+};

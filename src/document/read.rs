@@ -13,6 +13,14 @@ pub const MAX_DEPTH: usize = 64;
 /// Most nodes of a tree, aliases expanded: what a nest of aliases can grow to.
 pub const MAX_NODES: usize = 200_000;
 
+/// Most bytes of all texts of a tree together, keys among them, aliases expanded: an alias of three characters can
+/// stand for a text of a megabyte.
+pub const MAX_TEXT_BYTES: usize = 8 * 1024 * 1024;
+/// Longest key, in bytes: paths of keys stand in messages.
+pub const MAX_KEY_BYTES: usize = 1024;
+/// Most problems that are collected; a file with more is not read on.
+pub const MAX_PROBLEMS: usize = 1_000;
+
 /// A tree, and what is wrong with the text but could be stepped over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {

@@ -94,6 +94,41 @@ fn hostile_texts_end_early() {
     }
 }
 
+/// Each is small on disk and would be gigabytes, were its texts or its problems copied without end.
+#[test]
+fn small_texts_do_not_become_large() {
+    let filler = "x".repeat(900_000);
+    let aliases = format!("a: &a {filler}\nb: [{}]\n", "*a,".repeat(20_000));
+    let keys = format!("a: &a {filler}\nb:\n{}", "  *a : 1\n".repeat(5_000));
+    let anchors = (0..60).fold(format!("&a0 {filler}"), |text, level| {
+        format!("&l{level} [{text}]")
+    });
+    for text in [aliases, anchors] {
+        let refused = read(&text).unwrap_err();
+        assert!(refused.message.contains("aliases expanded"), "{refused:?}");
+    }
+    assert!(read(&keys).is_err());
+    // All in one line, so that each problem's line is the whole file.
+    let twice = format!("{{{}}}", "a: 1, ".repeat(900));
+    let twice = twice + &" ".repeat(900_000);
+    let document = read(&twice).unwrap();
+    assert_eq!(document.problems.len(), 899);
+    let report = crate::diagnostics::ProblemReport::new("f", &twice, document.problems);
+    let held = format!("{report:?}").len();
+    assert!(
+        held < 1_000_000,
+        "{held} bytes for a file of {}",
+        twice.len()
+    );
+    assert!(report.to_string().len() < 50_000);
+    let many = format!("{{{}}}", "a: 1, ".repeat(150_000));
+    let refused = read(&many).unwrap_err();
+    assert!(refused.message.contains("problems"), "{refused:?}");
+    let long = read(&format!("? {}\n: 1", "k".repeat(1025))).unwrap();
+    assert_eq!(long.problems.len(), 1);
+    assert_eq!(long.root.as_map().unwrap().entries, []);
+}
+
 #[test]
 fn many_keys_do_not_cost_their_square() {
     let text: String = (0..60_000)

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Span};
 
-use super::{Document, Entry, MAX_DEPTH, MAX_NODES, Map, Node, Value, scalar};
+use super::{
+    Document, Entry, MAX_DEPTH, MAX_KEY_BYTES, MAX_NODES, MAX_PROBLEMS, MAX_TEXT_BYTES, Map, Node,
+    Value, scalar,
+};
 use crate::diagnostics::{Place, Problem};
 
 /// A collection whose end has not come yet.
@@ -24,12 +27,22 @@ enum OpenKind {
     },
 }
 
+/// How large a tree is.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    nodes: usize,
+    depth: usize,
+    /// Of its texts and keys.
+    bytes: usize,
+}
+
 pub(super) struct Tree<'a> {
     text: &'a str,
     problems: Vec<Problem>,
-    /// Finished anchored nodes with their number of nodes and depth.
-    anchors: HashMap<usize, (Node, usize, usize)>,
+    /// Finished anchored nodes.
+    anchors: HashMap<usize, (Node, Size)>,
     nodes: usize,
+    bytes: usize,
     open: Vec<Open>,
     root: Option<Node>,
 }
@@ -41,6 +54,7 @@ impl<'a> Tree<'a> {
             problems: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
+            bytes: 0,
             open: Vec::new(),
             root: None,
         }
@@ -59,9 +73,13 @@ impl<'a> Tree<'a> {
 
     pub fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
         let place = self.place(span);
+        if self.problems.len() >= MAX_PROBLEMS {
+            let message = format!("more than {MAX_PROBLEMS} problems: the rest is not read");
+            return Err(Problem::new(place, message));
+        }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.count(1, place)?;
+                self.count(1, text.len(), place)?;
                 let tag = tag
                     .as_deref()
                     .map(|tag| tag.core_suffix().unwrap_or("?").to_owned());
@@ -123,23 +141,22 @@ impl<'a> Tree<'a> {
                 self.finish(Node { value, place }, anchor)
             }
             Event::Alias(anchor) => {
-                let Some((node, nodes, depth)) = self.anchors.get(&anchor).cloned() else {
+                let Some((node, size)) = self.anchors.get(&anchor) else {
                     return Err(Problem::new(
                         place,
                         "an alias stands inside of what it names",
                     ));
                 };
-                self.count(nodes, place)?;
-                if self.open.len() + depth > MAX_DEPTH {
+                let (anchored, size) = (node, *size);
+                // Counted before it is copied.
+                self.nodes = self.nodes.saturating_add(size.nodes);
+                self.bytes = self.bytes.saturating_add(size.bytes);
+                within(self.nodes, self.bytes, place)?;
+                if self.open.len() + size.depth > MAX_DEPTH {
                     return Err(too_deep(place));
                 }
-                self.finish(
-                    Node {
-                        value: node.value,
-                        place,
-                    },
-                    0,
-                )
+                let value = anchored.value.clone();
+                self.finish(Node { value, place }, 0)
             }
             Event::DocumentStart(..) if self.root.is_some() => {
                 Err(Problem::new(place, "a second document begins here")
@@ -169,19 +186,14 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Problem> {
+    fn count(&mut self, nodes: usize, bytes: usize, place: Place) -> Result<(), Problem> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            return Err(Problem::new(
-                place,
-                format!("the file has more than {MAX_NODES} values, aliases expanded"),
-            ));
-        }
-        Ok(())
+        self.bytes = self.bytes.saturating_add(bytes);
+        within(self.nodes, self.bytes, place)
     }
 
     fn begin(&mut self, open: Open) -> Result<(), Problem> {
-        self.count(1, open.place)?;
+        self.count(1, 0, open.place)?;
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(open.place));
         }
@@ -192,10 +204,10 @@ impl<'a> Tree<'a> {
     /// Puts a finished node where it belongs: into the innermost open collection, or at the root.
     fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
         if anchor != 0 {
-            let (nodes, depth) = measure(&node);
+            let size = measure(&node);
             // A copy is kept for aliases, so it counts: anchors cannot multiply memory either.
-            self.count(nodes, node.place)?;
-            self.anchors.insert(anchor, (node.clone(), nodes, depth));
+            self.count(size.nodes, size.bytes, node.place)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
@@ -208,9 +220,16 @@ impl<'a> Tree<'a> {
             }) => match key.take() {
                 None => {
                     let place = node.place;
-                    let name = key_text(&node.value);
+                    let mut name = key_text(&node.value);
                     if name.is_none() {
                         let message = format!("a key must be a text, not {}", node.kind());
+                        self.problems.push(Problem::new(place, message));
+                    }
+                    let bytes = name.as_ref().map_or(0, String::len);
+                    if bytes > MAX_KEY_BYTES {
+                        name = None;
+                        let message =
+                            format!("a key of {bytes} bytes; it has at most {MAX_KEY_BYTES}");
                         self.problems.push(Problem::new(place, message));
                     }
                     *key = Some((name, place));
@@ -272,21 +291,43 @@ fn key_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Number of nodes and depth of a tree; bounded by [`MAX_DEPTH`], so recursion is safe.
-fn measure(node: &Node) -> (usize, usize) {
-    let combine = |(nodes, depth): (usize, usize), child: &Node| {
-        let (child_nodes, child_depth) = measure(child);
-        (nodes + child_nodes, depth.max(child_depth + 1))
+/// Size of a tree; its depth is bounded by [`MAX_DEPTH`], so recursion is safe.
+fn measure(node: &Node) -> Size {
+    let with = |size: Size, key: usize, child: &Node| {
+        let child = measure(child);
+        Size {
+            nodes: size.nodes + child.nodes,
+            depth: size.depth.max(child.depth + 1),
+            bytes: size.bytes + key + child.bytes,
+        }
+    };
+    let one = |depth: usize, bytes: usize| Size {
+        nodes: 1,
+        depth,
+        bytes,
     };
     match &node.value {
-        Value::List(items) => items.iter().fold((1, 1), combine),
-        Value::Map(map) => map
-            .entries
+        Value::List(items) => items
             .iter()
-            .map(|entry| &entry.node)
-            .fold((1, 1), combine),
-        _ => (1, 0),
+            .fold(one(1, 0), |size, item| with(size, 0, item)),
+        Value::Map(map) => map.entries.iter().fold(one(1, 0), |size, entry| {
+            with(size, entry.key.len(), &entry.node)
+        }),
+        Value::Text(text) => one(0, text.len()),
+        _ => one(0, 0),
     }
+}
+
+/// Refuses what is too much.
+fn within(nodes: usize, bytes: usize, place: Place) -> Result<(), Problem> {
+    let what = if nodes > MAX_NODES {
+        format!("the file has more than {MAX_NODES} values, aliases expanded")
+    } else if bytes > MAX_TEXT_BYTES {
+        format!("the file's texts have more than {MAX_TEXT_BYTES} bytes, aliases expanded")
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(place, what))
 }
 
 fn too_deep(place: Place) -> Problem {

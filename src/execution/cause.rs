@@ -48,11 +48,18 @@ impl Cause {
         }
     }
 
-    /// Whether the Engine itself did not answer: that says nothing about the step that needed it, so
-    /// the step is due again until the breaker opens.
+    /// Whether the Engine itself did not answer, or a disk takes no more: that says nothing about the step that
+    /// needed it, so the step is due again until the breaker opens.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        self.blame == Blame::Environment && OUTAGES.contains(&self.code.as_str())
+        let outage = OUTAGES.contains(&self.code.as_str());
+        self.blame == Blame::Environment && (outage || self.is_of_disk())
+    }
+
+    /// Whether a disk takes no more: nothing can be measured until somebody mends that.
+    #[must_use]
+    pub fn is_of_disk(&self) -> bool {
+        self.blame == Blame::Environment && [DISK_FULL, DISK].contains(&self.code.as_str())
     }
 
     /// The code of the failure that all began with: its own, unless it repeats another's.
@@ -71,6 +78,15 @@ impl Cause {
 
 /// Code of somebody else's process on a GPU of the campaign: no number made beside it can be trusted.
 pub const FOREIGN_PROCESS: &str = "foreign_process";
+
+/// Code of a GPU that answers nothing any more: only its reset or a reboot brings it back.
+pub const GPU_LOST: &str = "gpu_lost";
+
+/// Code of a disk without room: no space, no inodes, a quota or a limit on sizes reached.
+pub const DISK_FULL: &str = "disk_full";
+
+/// Code of a disk that cannot be written for another reason: read-only, no permission, broken.
+pub const DISK: &str = "disk";
 
 /// Codes of an Engine that does not answer.
 const OUTAGES: [&str; 3] = [

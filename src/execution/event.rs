@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Assessed, Cause, Figures, ResultFile, Verdict};
+use super::{Assessed, Cause, Figures, Reason, ResultFile, Verdict};
 use crate::quality::Scores;
 use crate::units::Digest;
 
@@ -136,6 +136,19 @@ pub enum Event {
     RunsReopened {
         /// The runs.
         runs: Vec<String>,
+    },
+    /// A run is due again without having been asked for: what its last attempt ended with says nothing of the
+    /// experiment. That attempt stays what it was.
+    RunRetried {
+        /// The run.
+        run: String,
+        /// The attempt that it follows.
+        attempt: u32,
+        /// What that one ended with.
+        reason: Reason,
+        /// Idle seconds at least before the next one; none where the plan's hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gap_seconds: Option<f64>,
     },
     /// `cycles: auto`: nothing was due, an interval was wider than its target, and the plan grew by a cycle.
     CycleAdded {

@@ -9,12 +9,14 @@ mod decide;
 mod enough;
 mod event;
 mod notice;
+mod retry;
 mod state;
 mod verdict;
 
-pub use cause::{Blame, Cause, FOREIGN_PROCESS};
+pub use cause::{Blame, Cause, DISK, DISK_FULL, FOREIGN_PROCESS, GPU_LOST};
 pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};
+pub use retry::{Because, Tries};
 pub use state::{IllegalEvent, MODEL_DIFFERENCE, Made, Retired, RunStatus, State, Tally};
 pub use verdict::{Assessed, Attempt, Figures, Reason, ResultFile, Verdict};

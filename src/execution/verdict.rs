@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Cause;
+use super::{Because, Cause};
 use crate::quality::Quality;
 use crate::units::Digest;
 
@@ -65,6 +65,15 @@ pub struct ResultFile {
     pub sha256: Digest,
 }
 
+impl ResultFile {
+    /// Whether its path can only mean a file below the folder that it begins in: a journal may come from a stranger.
+    #[must_use]
+    pub fn is_below(&self) -> bool {
+        let plain = |part: &str| !matches!(part, "" | "." | "..");
+        self.path.split('/').all(plain) && !self.path.contains(char::is_control)
+    }
+}
+
 /// How the quality of an experiment was judged, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +99,9 @@ pub struct Attempt {
     pub verdict: Option<Verdict>,
     /// Its result; none if it has none, or its file was lost.
     pub result: Option<ResultFile>,
+    /// Why it was made, if another one came before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Because>,
 }
 
 /// Headline figures by name (units are in the name), for tables and manifests.

@@ -12,7 +12,9 @@ pub enum JournalError {
     #[error("cannot {action} {path}: {source}")]
     #[diagnostic(
         code(journal::io),
-        help("check permissions and space of the folder, then `lemctl campaign resume`")
+        help(
+            "make room there, or give its permissions back (df -h, ls -ld), then: lemctl campaign resume"
+        )
     )]
     Io {
         /// What was tried.

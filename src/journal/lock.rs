@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -17,7 +18,12 @@ impl Lock {
     /// Whether some process holds the lock of a campaign's results folder now.
     #[must_use]
     pub fn is_held(folder: &Utf8Path) -> bool {
-        let Ok(file) = File::open(folder.join("lock")) else {
+        let path = folder.join("lock");
+        let opened = File::options()
+            .read(true)
+            .custom_flags(super::NO_LINK)
+            .open(path);
+        let Ok(file) = opened else {
             return false;
         };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
@@ -42,6 +48,8 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
+            // Its content is replaced: a link must not lead to somebody else's file.
+            .custom_flags(super::NO_LINK)
             .open(&path)
             .map_err(io("open", &path))?;
         match file.try_lock() {

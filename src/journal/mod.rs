@@ -18,5 +18,12 @@ pub use write::Journal;
 /// Name of the journal's file in a campaign's results folder.
 pub const FILE: &str = "journal.jsonl";
 
+/// How files of a campaign are opened, since its folder may have come from a stranger: a link is not followed, and a pipe
+/// does not block.
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW
+    .union(rustix::fs::OFlags::NONBLOCK)
+    .bits()
+    .cast_signed();
+
 /// Longest line that is read, in bytes: far above any event, so that a damaged file cannot fill memory.
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;

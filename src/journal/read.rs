@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 
 use camino::Utf8Path;
 use serde::Deserialize;
@@ -58,7 +59,15 @@ pub fn replay(
         line,
         what,
     };
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(&path).map_err(io)?);
+    let file = File::options()
+        .read(true)
+        .custom_flags(super::NO_LINK)
+        .open(&path)
+        .map_err(io)?;
+    if !file.metadata().map_err(io)?.is_file() {
+        return Err(io(std::io::Error::other("it is not a regular file")));
+    }
+    let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut found = Replayed {
         head: Head::EMPTY,
         bytes: 0,

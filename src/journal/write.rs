@@ -1,14 +1,24 @@
 //! Appending: an event is on disk when it returns.
+//!
+//! Room for the next events is kept allocated behind the file's end, so that a disk which is full, by whomever, still
+//! takes the events with which a session ends in order. Nobody who reads the file sees that room.
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{FILE, Head, JournalError, Lock, MAX_LINE_BYTES, Replayed};
 use crate::clock::{Clock, timestamp};
 use crate::execution::Event;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use serde::Serialize;
+
+/// Bytes that are allocated ahead: the events that end a session are a few hundred bytes each, its largest
+/// (an environment, a cause with all its text) some kilobytes.
+const AHEAD: u64 = 1 << 20;
 
 /// A line as it is written; [`super::read`] has its counterpart.
 #[derive(Serialize)]
@@ -28,7 +38,21 @@ pub struct Journal {
     /// Whether a failed write may have left a piece of a line behind.
     torn: bool,
     length: u64,
+    /// Up to where the file has room on the disk.
+    allocated: u64,
+    ahead: Ahead,
     _lock: Lock,
+}
+
+/// How it stands with the room behind the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    /// It is there.
+    Kept,
+    /// The disk has no more of it to give.
+    Short,
+    /// This file system allocates nothing ahead.
+    Unknown,
 }
 
 impl Journal {
@@ -45,14 +69,18 @@ impl Journal {
             source,
         })?;
         sync_folder(folder)?;
-        Ok(Self {
+        let mut journal = Self {
             path,
             file,
             head: Head::EMPTY,
             torn: false,
             length: 0,
+            allocated: 0,
+            ahead: Ahead::Kept,
             _lock: lock,
-        })
+        };
+        journal.keep_room();
+        Ok(journal)
     }
 
     /// Opens a replayed journal for appending; a torn last line is cut off.
@@ -71,6 +99,7 @@ impl Journal {
         };
         let file = File::options()
             .append(true)
+            .custom_flags(super::NO_LINK)
             .open(&path)
             .map_err(io("open"))?;
         if replayed.torn_bytes > 0 {
@@ -78,14 +107,18 @@ impl Journal {
                 .map_err(io("cut the torn last line of"))?;
             file.sync_all().map_err(io("sync"))?;
         }
-        Ok(Self {
+        let mut journal = Self {
             path,
             file,
             head: replayed.head,
             torn: false,
             length: replayed.bytes,
+            allocated: replayed.bytes,
+            ahead: Ahead::Kept,
             _lock: lock,
-        })
+        };
+        journal.keep_room();
+        Ok(journal)
     }
 
     /// Appends one event; when this returns, it is on disk.
@@ -122,7 +155,30 @@ impl Journal {
         self.torn = false;
         self.length += bytes.len() as u64;
         self.head = head;
+        self.keep_room();
         Ok(head)
+    }
+
+    /// Whether the disk had no more room to keep ahead: what there is is for ending in order.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.ahead == Ahead::Short
+    }
+
+    /// Allocates more when half of what was kept is used up.
+    fn keep_room(&mut self) {
+        if self.ahead == Ahead::Unknown || self.allocated >= self.length + AHEAD / 2 {
+            return;
+        }
+        let kept = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, AHEAD);
+        self.ahead = match kept {
+            Ok(()) => {
+                self.allocated = self.length + AHEAD;
+                Ahead::Kept
+            }
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Ahead::Short,
+            Err(_) => Ahead::Unknown,
+        };
     }
 
     /// Where the chain stands.
@@ -137,6 +193,20 @@ impl Journal {
             action,
             path,
             source,
+        }
+    }
+}
+
+impl Drop for Journal {
+    /// Gives the room behind the end back, and a piece of a line that could not be written. Where lemctl is killed
+    /// instead, the next session uses that room, and cuts that piece.
+    fn drop(&mut self) {
+        if self
+            .file
+            .metadata()
+            .is_ok_and(|file| file.len() >= self.length)
+        {
+            let _ = self.file.set_len(self.length);
         }
     }
 }

@@ -25,9 +25,25 @@ pub struct ExperimentCycles {
     pub simulated: Option<bool>,
     /// Headline figures by name; the unit is in the name. Empty where simulated and real runs are mixed.
     pub figures: BTreeMap<String, CycleStatistics>,
-    /// What must be known of them: `mixed_simulated`, and the flags of the leading figure.
+    /// What must be known of them: `mixed_simulated`, `mixed_slo`, and the flags of the leading figure.
     pub flags: Vec<String>,
 }
+
+/// Flag: accepted runs were judged by different service levels, so nothing is said of how they kept them.
+pub const MIXED_SLO: &str = "mixed_slo";
+
+/// Figures that name the service level that a run was judged by.
+pub const SLO_TTFT: &str = "slo_ttft_p99_ms";
+/// The other one.
+pub const SLO_ITL: &str = "slo_itl_p99_ms";
+
+/// Figures that mean something at one service level only.
+const OF_SLO: [&str; 4] = [
+    "goodput_requests_per_second",
+    "slo_attainment",
+    SLO_TTFT,
+    SLO_ITL,
+];
 
 /// Figures by which an experiment as a whole is flagged: the first that it has.
 pub(super) const LEADING: [&str; 2] = ["joules_per_output_token", "output_tokens_per_second"];
@@ -52,9 +68,13 @@ impl ExperimentCycles {
             return cycles;
         }
         cycles.simulated = accepted.first().map(|run| run.made.simulated);
+        let one_slo = accepted
+            .windows(2)
+            .all(|pair| pair[0].slo() == pair[1].slo());
         let mut samples: BTreeMap<&str, Vec<CycleValue>> = BTreeMap::new();
         for run in accepted {
-            for (name, value) in run.figures {
+            let told = |name: &&String| one_slo || !OF_SLO.contains(&name.as_str());
+            for (name, value) in run.figures.iter().filter(|(name, _)| told(name)) {
                 samples.entry(name).or_default().push(run.value(*value));
             }
         }
@@ -68,6 +88,9 @@ impl ExperimentCycles {
             .leading()
             .map(|(_, figure)| figure.flags.clone())
             .unwrap_or_default();
+        if !one_slo {
+            cycles.flags.push(MIXED_SLO.to_owned());
+        }
         cycles
     }
 }
@@ -80,6 +103,11 @@ struct Accepted<'a> {
 }
 
 impl Accepted<'_> {
+    /// The service level that it was judged by, as its figures name it.
+    fn slo(&self) -> [Option<f64>; 2] {
+        [SLO_TTFT, SLO_ITL].map(|name| self.figures.get(name).copied())
+    }
+
     fn value(&self, value: f64) -> CycleValue {
         let mut gpus = self.made.gpus.to_vec();
         gpus.sort_unstable();
@@ -171,6 +199,47 @@ mod tests {
         assert_eq!(within.flags, ["within_load"]);
         assert_eq!(within.simulated, Some(false));
         assert_eq!(over(&[]).leading(), None);
+    }
+
+    #[test]
+    fn runs_judged_by_two_service_levels_are_not_averaged() {
+        let with = |limits: [Option<f64>; 2]| {
+            let figures: Vec<Figures> = limits
+                .iter()
+                .map(|limit| {
+                    let mut figures: Figures = [
+                        ("joules_per_output_token".to_owned(), 1.0),
+                        ("slo_attainment".to_owned(), 0.5),
+                        ("goodput_requests_per_second".to_owned(), 3.0),
+                    ]
+                    .into();
+                    figures.extend(limit.map(|limit| (SLO_TTFT.to_owned(), limit)));
+                    figures
+                })
+                .collect();
+            let made = made(1, false);
+            let runs: Vec<Accepted<'_>> = figures
+                .iter()
+                .zip(1..)
+                .map(|(figures, cycle)| Accepted {
+                    cycle,
+                    figures,
+                    made: &made,
+                })
+                .collect();
+            ExperimentCycles::of(2, &runs, &VerdictRules::default())
+        };
+        for mixed in [[Some(100.0), Some(200.0)], [None, Some(200.0)]] {
+            let cycles = with(mixed);
+            assert!(cycles.flags.contains(&MIXED_SLO.to_owned()), "{cycles:?}");
+            let names: Vec<&str> = cycles.figures.keys().map(String::as_str).collect();
+            assert_eq!(names, ["joules_per_output_token"]);
+        }
+        for one in [[Some(100.0), Some(100.0)], [None, None]] {
+            let cycles = with(one);
+            assert!(!cycles.flags.contains(&MIXED_SLO.to_owned()));
+            assert!(cycles.figures.contains_key("slo_attainment"));
+        }
     }
 
     #[test]

@@ -11,8 +11,25 @@ use crate::units::Digest;
 pub enum FindingKind {
     /// It is not there.
     Absent,
-    /// It is not what was sealed.
+    /// It is not what was sealed, or does not lie there as lemctl leaves files.
     Altered,
+    /// No seal names it.
+    Extra,
+    /// Its hashes fit, and it says something else than the rest of the folder.
+    Forged,
+}
+
+impl FindingKind {
+    /// The kind's word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Altered => "altered",
+            Self::Extra => "extra",
+            Self::Forged => "forged",
+        }
+    }
 }
 
 /// One thing that is wrong.
@@ -39,6 +56,8 @@ pub struct Verification {
     pub manifest_sha256: Option<Digest>,
     /// Files that were checked.
     pub checked: usize,
+    /// Why the manifest was not held against what the journal tells, if it was not.
+    pub not_compared: Option<String>,
     /// What is wrong; empty when all holds.
     pub findings: Vec<Finding>,
 }

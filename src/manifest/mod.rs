@@ -15,7 +15,7 @@ mod types;
 mod validate;
 mod verify;
 
-pub use cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
+pub use cycles::{ExperimentCycles, MIXED_SIMULATED, MIXED_SLO, SLO_ITL, SLO_TTFT, over_cycles};
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use finding::{Finding, FindingKind, Verification};
 pub use identities::identities;
@@ -24,12 +24,12 @@ pub use run_result::{
     BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
     RunResult, Split, WarmupNote, changes,
 };
-pub use seal::{SealError, check_result, seal, write_sums};
+pub use seal::{SealError, check_file, check_result, seal, write_sums};
 pub use types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, MeasuredOn, RunEntry, SUMS_FILE,
 };
 pub use validate::{RunRules, Validation, validate};
-pub use verify::verify;
+pub use verify::{compare, verify};
 
 /// Name of a result's file in its attempt's folder.
 pub const RESULT_FILE: &str = "result.json";

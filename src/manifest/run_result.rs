@@ -180,6 +180,10 @@ pub struct WarmupNote {
     pub criteria: Vec<WarmupCriterion>,
     /// Its iterations.
     pub series: Vec<Iteration>,
+    /// When the first began and the last ended, those after an idle baseline included, by the worker's own clock readings;
+    /// empty where it does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
 }
 
 /// How the gap went.

@@ -19,7 +19,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::diagnostics::{Exit, Fault};
 use crate::execution::{Event, ResultFile, RunStatus, State};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Head, Journal, JournalError};
 use crate::store::{Folders, StoreError, read_bounded, read_regular, sync_folder, write_durable};
 use crate::units::Digest;
 
@@ -85,7 +85,7 @@ pub fn seal(
     clock: &dyn Clock,
 ) -> Result<Manifest, SealError> {
     cited_files(folders, state)?;
-    let manifest = summarise(campaign, state, journal)?;
+    let manifest = summarise(campaign, state, journal.head())?;
     let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
         action: "encode",
         path: folders.manifests().join(MANIFEST_FILE),
@@ -181,7 +181,10 @@ struct NamedByEnergy {
 }
 
 /// The bytes of a file that the journal cites, if they are what was cited.
-pub(super) fn check_file(folders: &Folders, cited: &ResultFile) -> Result<Vec<u8>, SealError> {
+///
+/// # Errors
+/// [`SealError::Altered`] if they are not, [`SealError::Store`] if it cannot be read.
+pub fn check_file(folders: &Folders, cited: &ResultFile) -> Result<Vec<u8>, SealError> {
     let path = folders.results().join(&cited.path);
     let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
     if !camino::Utf8Path::new(&cited.path).components().all(plain) {
@@ -234,7 +237,12 @@ pub fn check_result(
     Ok(files)
 }
 
-fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Manifest, SealError> {
+/// What the journal's events come to, as they stand before the seal: a function of them and of the inputs alone.
+pub(super) fn summarise(
+    campaign: &Campaign,
+    state: &State,
+    head: Head,
+) -> Result<Manifest, SealError> {
     let fingerprint = state
         .fingerprint()
         .ok_or(SealError::Incomplete { what: "campaign" })?;
@@ -283,13 +291,14 @@ fn summarise(campaign: &Campaign, state: &State, journal: &Journal) -> Result<Ma
             prompts: fingerprint.prompts.clone(),
         },
         previous_manifest: state.previous_seal(),
-        journal: journal.head(),
+        journal: head,
         sessions: state.session(),
         environment_hash: *environment_hash,
         environment: environment.clone(),
         images: state.images().clone(),
         models: state.models().clone(),
         tally: state.tally(),
+        tries: Some(state.tries()),
         experiments,
         runs,
         retired: state.retired(),

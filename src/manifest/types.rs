@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cycles::ExperimentCycles;
+use super::seal::MAX_FILE_BYTES;
 use crate::energy::Summary;
-use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Verdict};
+use crate::execution::{Attempt, Figures, Made, ResultFile, Retired, Tally, Tries, Verdict};
 use crate::journal::Head;
 use crate::quality::{Quality, Scores};
+use crate::store::{Folders, read_regular};
 use crate::units::Digest;
 
 /// Name of the manifest's file.
@@ -50,12 +52,27 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// How many runs ended how.
     pub tally: Tally,
+    /// How often they were tried, and by whose wish: null before that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<Tries>,
     /// The experiments, in the grid's order.
     pub experiments: Vec<ExperimentEntry>,
     /// The runs, in the plan's order.
     pub runs: Vec<RunEntry>,
     /// Runs that edits of the campaign removed after they were tried.
     pub retired: Vec<Retired>,
+}
+
+impl Manifest {
+    /// Reads a campaign's manifest, bounded; whether it is the one that was sealed is for `verify` to say.
+    ///
+    /// # Errors
+    /// Why there is none that can be read, in one sentence.
+    pub fn read(folders: &Folders) -> Result<Self, String> {
+        let bytes = read_regular(&folders.manifests().join(MANIFEST_FILE), MAX_FILE_BYTES)
+            .map_err(|error| error.source.to_string())?;
+        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+    }
 }
 
 /// The campaign in its manifest.

@@ -66,6 +66,8 @@ struct Pacing {
     baseline: BaselinePolicy,
     /// Whether the model has files.
     model_files: bool,
+    /// Digest of the prompts that engines are asked, if they are asked for their quality.
+    asked: Option<Digest>,
 }
 
 impl Plan {
@@ -76,6 +78,10 @@ impl Plan {
             execution: campaign.execution.clone(),
             baseline: campaign.baseline,
             model_files: !campaign.model.is_made_of_parameters(),
+            asked: campaign
+                .unassessed()
+                .is_none()
+                .then_some(campaign.quality.prompts.digest),
         };
         let cycles = campaign.execution.cycles.initial();
         Self::build(pacing, experiments, cycles, cycles)
@@ -151,6 +157,12 @@ impl Plan {
     pub fn most_cycles(&self) -> u32 {
         let execution = &self.pacing.execution;
         execution.cycles.most(&execution.auto_cycles)
+    }
+
+    /// Digest of the prompts that each experiment's engine is asked, if it is asked for its quality.
+    #[must_use]
+    pub fn asked(&self) -> Option<Digest> {
+        self.pacing.asked
     }
 
     /// How the campaign file wants it executed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::words;
+use crate::diagnostics::harmless_line;
 use crate::execution::{Event, EventSink, Notice, Phase, State, Tally};
 use crate::plan::Plan;
 
@@ -69,7 +70,7 @@ impl EventSink for Bars {
             Notice::Journaled(event) => {
                 if let Some(line) = words::line(plan, state, event) {
                     // A line that cannot be drawn is not worth an error: the journal has it.
-                    let _ = self.lines.println(line);
+                    let _ = self.lines.println(harmless_line(&line));
                 }
                 if let Event::SessionStarted { .. } = event {
                     // Runs done in earlier sessions say nothing about this one's pace.
@@ -82,7 +83,7 @@ impl EventSink for Bars {
                     self.campaign.set_length(plan.runs.len() as u64);
                 }
                 if let Event::StepStarted { step } = event {
-                    self.now.set_message(step.clone());
+                    self.now.set_message(harmless_line(step).into_owned());
                 }
                 self.campaign
                     .set_position((plan.runs.len() - state.tally().due) as u64);
@@ -93,7 +94,7 @@ impl EventSink for Bars {
                 }
             }
             Notice::Phase { run, phase } => {
-                self.running = plan.runs[*run].id.clone();
+                self.running = harmless_line(&plan.runs[*run].id).into_owned();
                 self.now
                     .set_message(format!("{}: {}", self.running, phase.word()));
             }
@@ -119,7 +120,9 @@ impl EventSink for Bars {
                 ));
             }
             Notice::Warning { message } => {
-                let _ = self.lines.println(format!("warning: {message}"));
+                let _ = self
+                    .lines
+                    .println(format!("warning: {}", harmless_line(message)));
             }
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::diagnostics::harmless_line;
+
 /// Shows one build on stderr; each line that the Engine prints goes in.
 pub struct Building {
     shown: Shown,
@@ -47,6 +49,7 @@ impl Building {
 
     /// One line of the Engine's.
     pub fn line(&self, line: &str) {
+        let line = &*harmless_line(line);
         match (&self.shown, step(line)) {
             (Shown::Nothing, _) => {}
             (Shown::Lines, None) => {}

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use crate::diagnostics::harmless_json;
 use crate::execution::{EventSink, Notice, State};
 use crate::plan::Plan;
 
@@ -14,7 +15,8 @@ pub struct JsonLines;
 impl EventSink for JsonLines {
     fn notice(&mut self, plan: &Plan, state: &State, notice: &Notice<'_>) {
         // A reader that went away is no reason to stop a campaign.
-        let _ = writeln!(std::io::stdout(), "{}", object(plan, state, notice));
+        let line = object(plan, state, notice).to_string();
+        let _ = writeln!(std::io::stdout(), "{}", harmless_json(&line));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::words;
+use crate::diagnostics::harmless_line;
 use crate::execution::{EventSink, Notice, State};
 use crate::plan::Plan;
 
@@ -29,7 +30,7 @@ impl EventSink for PlainLines {
         };
         if let Some(line) = line {
             // A terminal that went away is no reason to stop a campaign.
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = writeln!(std::io::stderr(), "{}", harmless_line(&line));
         }
     }
 }

@@ -78,6 +78,17 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             reason,
         } => format!("attempt {attempt} at {run} counts no more: {reason}"),
         Event::RunsReopened { runs } => format!("{} runs reopened", runs.len()),
+        Event::RunRetried {
+            run,
+            reason,
+            gap_seconds,
+            ..
+        } => {
+            let gap = gap_seconds.map_or(String::new(), |seconds| {
+                format!(" after a gap of {}", duration(seconds))
+            });
+            format!("{run} is tried again{gap}: {}", reason.code)
+        }
         Event::CycleAdded { cycle, reason, .. } => format!("cycle {cycle} added: {reason}"),
         Event::BreakerOpened { cause } => {
             format!("stopping: too many environment failures, the last: {cause}")

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::attempts::{AttemptLine, mark};
 use super::best::Best;
 use super::figures::columns;
 use super::table_with;
 use super::tree::printable;
-use crate::execution::{Figures, ResultFile};
+use crate::execution::{Figures, ResultFile, Tries};
 use crate::quality::QualityStatus;
 
 /// What `results list --format json` prints.
@@ -20,6 +21,8 @@ pub struct ResultsView {
     pub id: String,
     /// Whether a manifest seals it.
     pub sealed: bool,
+    /// How often runs of the campaign were tried, whatever is listed of it.
+    pub tries: Tries,
     /// The best experiment of the campaign, whatever is listed of it.
     pub best: Best,
     /// The runs, in the plan's order.
@@ -47,6 +50,8 @@ pub struct ResultLine {
     pub engine_load: Option<u32>,
     /// Attempts so far.
     pub attempts: u32,
+    /// Each of them, with why it was made: whoever chooses among attempts must say so.
+    pub history: Vec<AttemptLine>,
     /// Headline figures; the unit is in the name.
     pub figures: Figures,
     /// What must be known of the result: stable codes.
@@ -85,6 +90,10 @@ pub fn results_text(view: &ResultsView) -> String {
     out.push_str("\n\n");
     if let Some(loads) = loads(&view.runs) {
         out.push_str(&loads);
+        out.push('\n');
+    }
+    if let Some(tries) = view.tries.words() {
+        out.push_str(&tries);
         out.push('\n');
     }
     out.push_str(&printable(&view.best.line()));
@@ -147,6 +156,7 @@ fn marks(run: &ResultLine) -> String {
         marks.push("QUALITY FAILED".to_owned());
     }
     marks.extend(run.file.map(|file| format!("FILE {}", file.to_uppercase())));
+    marks.extend(mark(&run.history));
     marks.extend(run.flags.iter().map(|flag| printable(flag)));
     marks.extend(run.why.as_deref().map(|why| shortened(&printable(why))));
     marks.join(", ")
@@ -176,6 +186,7 @@ mod tests {
             simulated: Some(false),
             engine_load: Some(1),
             attempts: 1,
+            history: Vec::new(),
             figures: figures
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), *value))
@@ -235,6 +246,7 @@ mod tests {
             campaign: "c".into(),
             id: "i".into(),
             sealed: false,
+            tries: Tries::default(),
             best: Best::of(std::iter::empty()),
             runs: Vec::new(),
         };

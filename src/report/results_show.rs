@@ -159,6 +159,11 @@ pub fn run_text(
         let flags: Vec<String> = line.flags.iter().map(|flag| printable(flag)).collect();
         let _ = writeln!(out, "  flags: {}", flags.join(", "));
     }
+    if line.history.len() > 1 {
+        for attempt in &line.history {
+            let _ = writeln!(out, "  {}", attempt.text());
+        }
+    }
     if let Some(file) = &line.result {
         let _ = writeln!(out, "  {} (SHA-256 {})", printable(&file.path), file.sha256);
     }
@@ -202,6 +207,7 @@ mod tests {
             simulated: Some(true),
             engine_load: Some(1),
             attempts: 2,
+            history: Vec::new(),
             figures: [("output_tokens_per_second".to_owned(), 5.0)].into(),
             flags: vec!["warmup_capped".into()],
             result: None,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::attempts::attempt_lines;
 use super::experiments::{ExperimentLine, experiment_lines, experiments_table};
 use super::table;
 use crate::execution::{RunStatus, State, Tally, Verdict};
@@ -183,16 +184,8 @@ pub fn why(state: &State, run: usize, lost: Option<&str>) -> String {
         "  experiment {} of hash {}",
         experiment.id, experiment.hash
     );
-    for (index, attempt) in state.history(run).enumerate() {
-        let number = index + 1;
-        let Some(verdict) = attempt.verdict else {
-            let _ = writeln!(out, "  attempt {number}: interrupted, or still open");
-            continue;
-        };
-        let reason = why_not(&verdict)
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        let _ = writeln!(out, "  attempt {number}: {}{reason}", verdict.word());
+    for (attempt, line) in state.history(run).zip(attempt_lines(state, run)) {
+        let _ = writeln!(out, "  {}", line.text());
         if let Some(result) = attempt.result {
             let _ = writeln!(out, "    {} (SHA-256 {})", result.path, result.sha256);
         }

@@ -41,9 +41,12 @@ pub fn summary_text(manifest: &Manifest) -> String {
         row
     });
     let table = table_with(&header, rows.collect(), 1..2 + columns.len());
-    match best(manifest) {
-        Some(best) => format!("{table}\n\n{}", best.line()),
-        None => table,
+    let tries = manifest.tries.and_then(|tries| tries.words());
+    let best = best(manifest).map(|best| best.line());
+    let below: Vec<String> = tries.into_iter().chain(best).collect();
+    match below.is_empty() {
+        true => table,
+        false => format!("{table}\n\n{}", below.join("\n")),
     }
 }
 

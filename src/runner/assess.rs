@@ -9,25 +9,20 @@ use super::engines::{seconds, unexpected};
 use super::session::Runner;
 use super::talk::Go;
 use crate::containers::ContainerEngine;
-use crate::execution::{Assessed, Blame, Cause, Event, Phase, ResultFile};
+use crate::execution::{Assessed, Blame, Cause, Event, Phase, ResultFile, RunStatus};
+use crate::manifest::check_file;
 use crate::quality::{Quality, QualityStatus, check, codes, judge};
 use crate::store::{Folders, StoreError, read_regular, sync_folder, write_durable};
 use crate::units::Digest;
 use crate::worker::{collect_quality, printable};
 
 impl<E: ContainerEngine> Runner<E> {
-    /// Asks the engine that just measured `run`, if its experiment has not been asked yet. No trouble with it
-    /// touches the run's verdict.
-    pub(super) async fn assess(
-        &mut self,
-        run: usize,
-        attempt: u32,
-        weights: Weights,
-    ) -> Result<(), RunnerError> {
+    /// Asks the loaded engine for the quality of the experiment of `run`, which was accepted on one like it. No
+    /// trouble with it touches the run's verdict.
+    pub(super) async fn assess(&mut self, run: usize) -> Result<(), RunnerError> {
+        let attempt = self.opened.state.attempts(run);
+        let weights = self.weights(run)?;
         let experiment = self.opened.planned.plan.experiment_of(run).hash;
-        if !self.is_to_assess(&experiment) {
-            return Ok(());
-        }
         let id = self.opened.planned.plan.runs[run].id.clone();
         let assessed = |file: Option<ResultFile>, prompts: Digest, quality: Quality| {
             let (run, attempt) = (id.clone(), attempt);
@@ -81,23 +76,22 @@ impl<E: ContainerEngine> Runner<E> {
         }
     }
 
-    fn is_to_assess(&self, experiment: &Digest) -> bool {
-        let campaign = &self.opened.planned.campaign;
-        if campaign.unassessed().is_some() || self.engine.is_none() {
-            return false;
+    /// What the worker said of its weights when it measured `run`.
+    fn weights(&self, run: usize) -> Result<Weights, RunnerError> {
+        #[derive(serde::Deserialize)]
+        struct Said {
+            weights: Weights,
         }
-        let Some(known) = self.opened.state.quality(experiment) else {
-            return true;
+        let RunStatus::Ended {
+            result: Some(cited),
+            ..
+        } = self.opened.state.status(run)
+        else {
+            return Ok(Weights::Real);
         };
-        // What its own config refuses is refused again; any other trouble may be over by now.
-        let final_word = |code: &str| [codes::WEIGHTS, codes::ASSESS_REFUSED].contains(&code);
-        let settled = known.file.is_some()
-            || known
-                .quality
-                .reasons
-                .iter()
-                .any(|reason| final_word(&reason.code));
-        !settled || known.prompts != campaign.quality.prompts.digest
+        let bytes = check_file(&self.opened.folders, cited)?;
+        // The file is what lemctl wrote; one of another layout tells nothing against its weights.
+        Ok(serde_json::from_slice::<Said>(&bytes).map_or(Weights::Real, |said| said.weights))
     }
 
     /// The request, its outcome, and the record: copied, checked and on disk when this returns.

@@ -7,13 +7,14 @@ use super::idle::Around;
 use super::occupancy::Between;
 use super::power::{self, EDGE_LIMIT};
 use super::session::Runner;
+use super::space::disk_cause;
 use super::talk::invalid;
 use crate::campaign::BaselinePolicy;
 use crate::containers::ContainerEngine;
 use crate::energy::{WindowFigures, codes, window_figures};
 use crate::execution::{Blame, Cause, Event, Figures, Phase, Verdict};
 use crate::manifest::{GapNote, WarmupNote};
-use crate::store::StoreError;
+use crate::store::{Folders, StoreError};
 use crate::telemetry::{Recording, Sampler};
 use crate::worker::Collected;
 
@@ -83,9 +84,13 @@ impl<E: ContainerEngine> Runner<E> {
                 self.phase(run, Phase::Store);
                 let (leak, stranger) = (measured.leak.leak.clone(), measured.leak.stranger.clone());
                 let disturbed = measured.disturbed.clone();
-                let weights = measured.record.weights;
-                let stored = self.store(run, attempt, measured)?;
-                let sound = stored.verdict == Verdict::Accepted && leak.is_none();
+                let stored = match self.store(run, attempt, measured) {
+                    Ok(stored) => stored,
+                    Err(RunnerError::Store(error)) => {
+                        return self.give_up(id, attempt, &disk_cause(&error)).await;
+                    }
+                    Err(error) => return Err(error),
+                };
                 self.record(Event::AttemptEnded {
                     run: id,
                     attempt,
@@ -100,19 +105,17 @@ impl<E: ContainerEngine> Runner<E> {
                     let reason = format!("{}: {what}", codes::CONTAINER_DISTURBED);
                     self.drop_container(&backend, &reason).await?;
                 }
-                if let Some(cause) = stranger {
-                    return self.trip(&cause);
-                }
-                if sound {
-                    self.assess(run, attempt, weights).await?;
-                }
-                Ok(())
+                stranger.map_or(Ok(()), |cause| self.trip(&cause))
             }
             Err(Halt::Interrupted) => {
                 self.record(Event::AttemptInterrupted { run: id, attempt })?;
                 self.end_worker(&backend, "a stop was asked for").await
             }
             Err(Halt::Failed { cause, keep_worker }) => {
+                let cause = self.or_of_disk(cause);
+                if cause.is_of_disk() {
+                    return self.give_up(id, attempt, &cause).await;
+                }
                 let verdict = Verdict::Failed {
                     cause: cause.clone(),
                 };
@@ -132,8 +135,25 @@ impl<E: ContainerEngine> Runner<E> {
                 }
                 self.trip(&cause)
             }
+            Err(Halt::Fatal(RunnerError::Store(error))) => {
+                self.give_up(id, attempt, &disk_cause(&error)).await
+            }
             Err(Halt::Fatal(error)) => Err(error),
         }
+    }
+
+    /// Ends an attempt that a disk has stopped: it has no verdict, and the session ends in order.
+    async fn give_up(
+        &mut self,
+        run: String,
+        attempt: u32,
+        cause: &Cause,
+    ) -> Result<(), RunnerError> {
+        let results = self.opened.folders.results();
+        // Nothing cites what there is of it, and it stands in the room that the end needs.
+        let _ = std::fs::remove_dir_all(results.join(Folders::attempt(&run, attempt)));
+        self.record(Event::AttemptInterrupted { run, attempt })?;
+        self.trip(cause)
     }
 
     async fn attempt(&mut self, run: usize, name: &str) -> Result<Measured, Halt> {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lem_protocol::{AGENT_REFUSED, ProbeReport};
+use lem_protocol::AGENT_REFUSED;
 use serde_json::Value;
 
 use super::live::{self, Live};
+use super::probed::deviations;
 use super::session::{Identity, Runner, Running};
-use super::{agent, device_nodes, reconcile, session};
+use super::space::{disk_cause, engine_disk_full};
+use super::{agent, device_nodes, reconcile};
 use crate::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use crate::environment::gpu_nodes;
 use crate::execution::{Blame, Cause, Event};
@@ -17,8 +19,6 @@ use crate::execution::{Blame, Cause, Event};
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// What to do about a tag that names another image than at the session's start.
 const IMAGE_MOVED: &str = "do not build images while a campaign runs; tag the old one again, then: lemctl campaign resume --retry failed";
-/// How far the container's CLOCK_MONOTONIC may seem to be from the host's: the time of one exec.
-const CLOCK_TOLERANCE_NS: u64 = 5_000_000_000;
 
 /// What an engine error means for the campaign.
 pub(super) fn engine_cause(error: &EngineError) -> Cause {
@@ -32,7 +32,11 @@ pub(super) fn engine_cause(error: &EngineError) -> Cause {
         EngineError::ImageMissing { .. } => "image_missing",
         _ => "engine_error",
     };
-    let cause = Cause::new(Blame::Environment, code, error.to_string());
+    let message = error.to_string();
+    if let Some(full) = engine_disk_full(&message) {
+        return full;
+    }
+    let cause = Cause::new(Blame::Environment, code, message);
     match miette::Diagnostic::help(error) {
         Some(help) => cause.hint(help.to_string()),
         None => cause,
@@ -105,7 +109,7 @@ impl<E: ContainerEngine> Runner<E> {
     async fn launch(&mut self, backend: &str) -> Result<Value, Cause> {
         let folders = self.opened.folders.clone();
         let Identity { uid, gid } = self.setting.identity;
-        let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
+        let disk = |error: crate::store::StoreError| disk_cause(&error);
         let live = Live::make(&folders, backend, uid, gid).map_err(disk)?;
         self.lease.hold(&live.control).map_err(disk)?;
         let service = &self.setting.services[backend];
@@ -263,7 +267,7 @@ impl<E: ContainerEngine> Runner<E> {
             .await
             .map_err(|error| engine_cause(&error))?;
         live::remove(&self.opened.folders.live().join(backend))
-            .map_err(|error| environment("disk", error.to_string()))?;
+            .map_err(|error| disk_cause(&error))?;
         Ok(Value::Null)
     }
 
@@ -340,122 +344,6 @@ impl<E: ContainerEngine> Runner<E> {
                     "container {name} is left ({error}): lemctl campaign down"
                 ));
             }
-        }
-    }
-}
-
-/// What a probe found otherwise than it must be.
-pub(super) fn deviations(
-    report: &ProbeReport,
-    identity: session::Identity,
-    now_ns: u64,
-    boot_id: &str,
-) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut want = |holds: bool, what: String| {
-        if !holds {
-            wrong.push(what);
-        }
-    };
-    want(
-        (report.uid, report.gid) == (identity.uid, identity.gid),
-        format!(
-            "it runs as {}:{}, not {}:{}",
-            report.uid, report.gid, identity.uid, identity.gid
-        ),
-    );
-    let capabilities = u64::from_str_radix(&report.cap_eff, 16);
-    want(
-        capabilities == Ok(0),
-        format!(
-            "it has capabilities {}",
-            crate::worker::printable(report.cap_eff.as_bytes())
-        ),
-    );
-    want(report.no_new_privs, "it can gain privileges".to_owned());
-    want(
-        !report.root_writable,
-        "its root file system is writable".to_owned(),
-    );
-    want(
-        report.outbox_writable,
-        "it cannot write its outbox".to_owned(),
-    );
-    want(
-        report.boot_id == boot_id,
-        "it runs under another kernel".to_owned(),
-    );
-    want(
-        now_ns.abs_diff(report.monotonic_ns) < CLOCK_TOLERANCE_NS,
-        format!(
-            "its CLOCK_MONOTONIC is {} ns, the host's {now_ns} ns",
-            report.monotonic_ns
-        ),
-    );
-    want(
-        report.lease_ns.is_some_and(|lease| lease > now_ns),
-        "it sees no valid lease".to_owned(),
-    );
-    wrong
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report() -> ProbeReport {
-        ProbeReport {
-            uid: 1000,
-            gid: 1000,
-            groups: vec![],
-            monotonic_ns: 10_000_000_000,
-            boot_id: "b".into(),
-            lease_ns: Some(40_000_000_000),
-            outbox_writable: true,
-            root_writable: false,
-            cap_eff: "0000000000000000".into(),
-            no_new_privs: true,
-        }
-    }
-
-    fn wrong(report: &ProbeReport) -> Vec<String> {
-        deviations(
-            report,
-            Identity {
-                uid: 1000,
-                gid: 1000,
-            },
-            10_001_000_000,
-            "b",
-        )
-    }
-
-    #[test]
-    fn a_container_as_asked_has_no_deviation() {
-        assert_eq!(wrong(&report()), Vec::<String>::new());
-    }
-
-    #[test]
-    fn every_deviation_is_named() {
-        type Change = (&'static str, fn(&mut ProbeReport));
-        let changes: [Change; 8] = [
-            ("runs as 0:1000", |r| r.uid = 0),
-            ("capabilities", |r| r.cap_eff = "00000000a80425fb".into()),
-            ("gain privileges", |r| r.no_new_privs = false),
-            ("root file system", |r| r.root_writable = true),
-            ("outbox", |r| r.outbox_writable = false),
-            ("another kernel", |r| r.boot_id = "c".into()),
-            ("CLOCK_MONOTONIC", |r| r.monotonic_ns = 1),
-            ("lease", |r| r.lease_ns = Some(1)),
-        ];
-        for (word, change) in changes {
-            let mut report = report();
-            change(&mut report);
-            let found = wrong(&report);
-            assert!(
-                found.len() == 1 && found[0].contains(word),
-                "{word}: {found:?}"
-            );
         }
     }
 }

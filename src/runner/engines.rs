@@ -1,7 +1,6 @@
 //! The steps that load and unload an engine: a worker's life.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::time::Duration;
 
 use lem_protocol::{
@@ -12,10 +11,12 @@ use serde_json::Value;
 use super::containers::engine_cause;
 use super::occupancy::Left;
 use super::session::{Halt, Runner};
+use super::space::{disk_cause, log_error};
 use super::window_notes::load_seconds;
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
-use crate::worker::{Worker, WorkerError, printable};
+use crate::store::is_folder;
+use crate::worker::{LogFile, Worker, WorkerError, printable};
 
 /// How long a worker may take to free everything.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
@@ -61,15 +62,18 @@ impl<E: ContainerEngine> Runner<E> {
         self.workers += 1;
         let worker_id = format!("s{}-w{}", self.opened.state.session(), self.workers);
         let argv = [AGENT, "exec", "--id", &worker_id, "--", WORKER].map(str::to_owned);
+        let logs = self.opened.folders.logs();
+        is_folder(&logs).map_err(|error| disk_cause(&error))?;
+        let log = LogFile::create(&logs, &worker_id);
+        let log = log.map_err(|error| disk_cause(&log_error(&logs, error)))?;
         let session = self
             .setting
             .engine
             .exec(&container, &argv)
             .await
             .map_err(|error| engine_cause(&error))?;
-        let log = self.opened.folders.logs().join(format!("{worker_id}.log"));
         let exec = session.id.clone();
-        let mut worker = Worker::new(session, File::create(log).ok());
+        let mut worker = Worker::new(session, Some(log));
         let plan = self.opened.planned.plan.clone();
         let campaign = self.opened.planned.campaign.clone();
         let timeouts = &campaign.execution.timeouts;
@@ -220,8 +224,10 @@ fn check_hello(
     let sorted = |uuids: &[String]| uuids.iter().cloned().collect::<BTreeSet<_>>();
     if !gpus.is_empty() && sorted(&hello.gpus) != sorted(gpus) {
         let (seen, asked) = (said(&hello.gpus.join(", ")), gpus.join(", "));
-        return wrong(format!(
-            "the worker sees GPUs [{seen}], asked for [{asked}]"
+        let message = format!("the worker sees GPUs [{seen}], asked for [{asked}]");
+        let cause = Cause::new(Blame::Environment, "worker_is_another", message);
+        return Err(cause.hint(
+            "compare the campaign's `gpus` with `lemctl gpu list` and with the devices of the backend's Compose file",
         ));
     }
     Ok(())

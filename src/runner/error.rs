@@ -2,6 +2,7 @@
 
 use miette::Diagnostic;
 
+use super::space::NoSpace;
 use crate::campaign::CampaignReport;
 use crate::catalogue::CatalogueError;
 use crate::containers::{EngineError, SpecError};
@@ -42,6 +43,10 @@ pub enum RunnerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// There is no room.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NoSpace(#[from] NoSpace),
     /// What is on disk does not fit what was asked.
     #[error("{what}")]
     #[diagnostic(code(runner::conflict), help("{fix}"))]
@@ -70,6 +75,7 @@ impl Fault for RunnerError {
             Self::Seal(error) => error.exit(),
             Self::Campaign(error) => error.exit(),
             Self::Catalogue(error) => error.exit(),
+            Self::NoSpace(error) => error.exit(),
             Self::Conflict { .. } => Exit::ResumeConflict,
             Self::Internal(_) => Exit::Internal,
         }

@@ -17,7 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl<E: ContainerEngine> Runner<E> {
     /// Waits before `run`, telling how long is left of the floor.
     pub(super) async fn gap(&mut self, run: usize) -> Result<GapNote, Halt> {
-        let floor = self.opened.planned.plan.runs[run].gap_seconds;
+        let planned = self.opened.planned.plan.runs[run].gap_seconds;
+        let wanted = self.opened.state.longer_gap(run).unwrap_or(0.0);
+        let floor = planned.max(wanted);
         let rule = self.opened.planned.campaign.execution.gap.rule(floor);
         let mut note = GapNote {
             floor_seconds: rule.floor_seconds,

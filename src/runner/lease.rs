@@ -99,6 +99,33 @@ impl Drop for Lease {
     }
 }
 
+/// Leases in a live folder: one for each container that it has mounts of.
+fn leases(live: &Utf8Path) -> Vec<String> {
+    let folders = live.read_dir_utf8().into_iter().flatten().flatten();
+    let nested = folders.map(|entry| entry.path().join("control"));
+    let controls = nested.chain([live.join("control")]);
+    let read = |control: Utf8PathBuf| std::fs::read_to_string(control.join("lease")).ok();
+    controls.filter_map(read).collect()
+}
+
+/// Whether a lease of a live folder holds now. Whoever renewed it may be dead all the same, for [`LASTS`].
+pub(super) fn holds(live: &Utf8Path, clock: &dyn Clock) -> bool {
+    let now = clock.monotonic_ns();
+    let until = |lease: &String| lease.trim().parse::<u64>().unwrap_or(0);
+    leases(live).iter().any(|lease| until(lease) > now)
+}
+
+/// Whether somebody renews a lease of a live folder: it is waited for a renewal, unless all have run out.
+pub(super) async fn renewed(live: &Utf8Path, clock: &dyn Clock) -> bool {
+    let before = leases(live);
+    if !holds(live, clock) {
+        return false;
+    }
+    tokio::time::sleep(RENEWED_EVERY + RENEWED_EVERY / 2).await;
+    let now = leases(live);
+    now.iter().any(|lease| !before.contains(lease))
+}
+
 /// Renamed into place, so that a reader sees one deadline or the other. Not synced: after a crash of
 /// the host there is no container left to read it.
 ///

@@ -1,13 +1,15 @@
 //! What a running container mounts: its control folder (read-only there) and its outbox.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::campaign::Workload;
 use crate::containers::{group_text, passwd_text};
-use crate::store::{Folders, StoreError};
+use crate::store::{Folders, MOST_REMOVED, StoreError, is_folder, remove_tree, write_durable};
+
+/// Most entries of one attempt that are removed while its container runs, and may be adding some.
+const MOST_CLEARED: u64 = 100_000;
 
 /// The mounts of one backend's container.
 #[derive(Debug, Clone)]
@@ -54,8 +56,7 @@ impl Live {
             ("passwd", passwd_text(uid, gid)),
             ("group", group_text(gid)),
         ] {
-            let path = live.control.join(name);
-            std::fs::write(&path, text).map_err(StoreError::at("write", &path))?;
+            write_durable(&live.control.join(name), text.as_bytes())?;
         }
         Ok(live)
     }
@@ -77,51 +78,26 @@ impl Live {
         if path.exists() {
             return Ok(());
         }
-        std::fs::write(&path, bytes).map_err(StoreError::at("write", &path))
+        // Whole or not there: a piece of it would be there for good.
+        write_durable(&path, bytes)
     }
 
     /// Removes what an attempt left in the outbox.
     pub(super) fn clear(&self, attempt: &str) {
         // What cannot be removed now goes with the whole folder at the container's end.
-        let _ = std::fs::remove_dir_all(self.outbox.join(attempt));
+        let _ = remove_tree(&self.outbox.join(attempt), MOST_CLEARED);
     }
 }
 
-/// Removes a folder and all in it; one that is not there is fine. A container may have taken the rights
-/// on its own folders away: they are given back first, where that is what stands in the way.
+/// Removes a folder below `.lem` and all in it, whatever a container made of it; one that is not there is fine.
 ///
 /// # Errors
-/// If something in it cannot be removed.
+/// If something in it cannot be removed, or `.lem` is a link: what lies elsewhere is not ours to remove.
 pub(super) fn remove(folder: &Utf8Path) -> Result<(), StoreError> {
-    let removed = std::fs::remove_dir_all(folder).or_else(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            give_back(folder.as_std_path());
-            std::fs::remove_dir_all(folder)
+    for above in folder.ancestors().skip(1) {
+        if above.file_name() == Some(".lem") {
+            is_folder(above)?;
         }
-        _ => Err(error),
-    });
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError {
-            action: "remove",
-            path: folder.to_owned(),
-            source: error,
-        }),
-        _ => Ok(()),
     }
-}
-
-/// Lets the owner into every folder below `folder`. Links are not followed; depth is that of the file
-/// system's longest path.
-fn give_back(folder: &Path) {
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        let _ = std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700));
-        let Ok(entries) = std::fs::read_dir(&folder) else {
-            continue;
-        };
-        let folders = entries
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        open.extend(folders.map(|entry| entry.path()));
-    }
+    remove_tree(folder, MOST_REMOVED)
 }

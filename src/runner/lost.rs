@@ -13,6 +13,8 @@ use crate::worker::{WorkerError, exit_record, printable};
 
 /// What the Engine gives as exit code of a process that was killed.
 const KILLED: i64 = 137;
+/// How far back a `kill` may lie that ended a container whose end is found now.
+const LOOK_BACK: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 /// What to do about a container that somebody else took away or changed.
 const HINT: &str = "the next run gets a new container; leave those with the label org.lemctl.campaign alone while a campaign runs";
 
@@ -36,15 +38,25 @@ impl<E: ContainerEngine> Runner<E> {
         if let Some(lost) = self.lost(backend).await {
             return lost;
         }
-        let Some(running) = self.containers.get(backend).filter(|_| gone) else {
+        let Some(running) = self.containers.get(backend) else {
             return cause;
         };
+        let record = || {
+            let bytes = exit_record(&running.live.outbox, worker_id).ok()??;
+            serde_json::from_slice::<ExitRecord>(&bytes).ok()
+        };
+        // Something that it left behind may hold its streams open after its end.
+        if let WorkerError::TimedOut { request, .. } = error {
+            let gone = WorkerError::Gone {
+                request,
+                log: String::new(),
+            };
+            return record().map_or(cause, |record| with_end(worker_cause(&gone), &record));
+        }
         // The wrapper writes its record right after the worker's end, the stream may end a little before;
         // and before the Engine itself knows that a container has ended.
         for _ in 0..20 {
-            if let Ok(Some(bytes)) = exit_record(&running.live.outbox, worker_id)
-                && let Ok(record) = serde_json::from_slice::<ExitRecord>(&bytes)
-            {
+            if let Some(record) = record() {
                 return with_end(cause, &record);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -78,7 +90,7 @@ impl<E: ContainerEngine> Runner<E> {
         if state.paused {
             return lost("container_lost", "was paused from outside".to_owned());
         }
-        if out_of_memory(&state) {
+        if self.out_of_memory(&state).await {
             let what = "was ended by the kernel for lack of memory, its PID 1 first".to_owned();
             let cause = lost("container_out_of_memory", what)?;
             return Some(cause.hint(
@@ -93,11 +105,19 @@ impl<E: ContainerEngine> Runner<E> {
         }
         None
     }
-}
 
-/// Whether PID 1 was killed for lack of memory. The Engine also marks containers in which only another process was.
-fn out_of_memory(state: &ContainerState) -> bool {
-    !state.running && state.oom_killed && state.exit_code == Some(KILLED)
+    /// Whether PID 1 was killed for lack of memory. The Engine also marks a container in which only another process was,
+    /// and that somebody killed afterwards: then it noted a `kill`.
+    async fn out_of_memory(&self, state: &ContainerState) -> bool {
+        if state.running || !state.oom_killed || state.exit_code != Some(KILLED) {
+            return false;
+        }
+        let now = self.setting.clock.wall();
+        let before = now.checked_sub_signed(LOOK_BACK).unwrap_or(now);
+        let happened = self.setting.engine.happened(&state.id, before, now).await;
+        // An Engine that does not tell leaves its own mark.
+        happened.map_or(true, |seen| seen.iter().all(|seen| seen.action != "kill"))
+    }
 }
 
 /// How PID 1 ended, in words.

@@ -15,9 +15,9 @@ use super::power::Power;
 use super::session::Runner;
 use crate::containers::ContainerEngine;
 use crate::energy::{LeakVerdict, Occupant, OccupantOwner, Occupied};
-use crate::execution::{Blame, Cause, FOREIGN_PROCESS};
+use crate::execution::{Blame, Cause, FOREIGN_PROCESS, GPU_LOST};
 use crate::manifest::LeakNote;
-use crate::telemetry::{Occupancy, OwnedProcess, Owner, observe};
+use crate::telemetry::{Occupancy, OwnedProcess, Owner, ReadCode, observe};
 use crate::units::Digest;
 
 /// How often it is looked whether memory has come back.
@@ -30,7 +30,7 @@ pub(super) struct Between {
     pub(super) note: LeakNote,
     /// Our own leak: why the container must be made anew.
     pub(super) leak: Option<String>,
-    /// A stranger.
+    /// What stops the campaign: a stranger, or a GPU that is lost.
     pub(super) stranger: Option<Cause>,
 }
 
@@ -57,6 +57,9 @@ impl<E: ContainerEngine> Runner<E> {
         let Some(power) = &self.setting.power else {
             return Ok(());
         };
+        if let Some(lost) = lost(power) {
+            return Err(lost);
+        }
         let (ours, deadline) = (self.our_containers(), self.leak_deadline());
         let rule = self.opened.planned.campaign.leaks.rule(&ours);
         loop {
@@ -122,7 +125,7 @@ impl<E: ContainerEngine> Runner<E> {
             self.raise_resident();
         }
         let verdicts = self.settle_to(&power, &self.resident.level).await;
-        let stranger = foreigners(&verdicts);
+        let stranger = foreigners(&verdicts).or_else(|| lost(&power));
         let leak = stranger.is_none().then(|| grown(&verdicts)).flatten();
         Between {
             note: LeakNote {
@@ -237,6 +240,20 @@ impl<E: ContainerEngine> Runner<E> {
 fn occupied(power: &Power) -> Vec<Occupied> {
     let look = |gpu: &String| plain(observe(&*power.telemetry, gpu));
     power.uuids().iter().map(look).collect()
+}
+
+/// The GPUs that answer nothing any more, as a cause.
+fn lost(power: &Power) -> Option<Cause> {
+    let is_lost = |gpu: &&String| {
+        let read = power.telemetry.memory(gpu);
+        read.is_err_and(|error| error.code == ReadCode::GpuLost)
+    };
+    let gpus: Vec<String> = power.uuids().iter().filter(is_lost).cloned().collect();
+    let message = format!("the driver has lost {}", gpus.join(", "));
+    let cause = Cause::new(Blame::Environment, GPU_LOST, message);
+    (!gpus.is_empty()).then(|| {
+        cause.hint("the kernel's log names the Xid; reset the GPU (nvidia-smi --gpu-reset) or reboot, then resume")
+    })
 }
 
 /// The same in the words of the judge.

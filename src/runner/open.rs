@@ -197,14 +197,26 @@ impl Opened {
     }
 }
 
-/// Makes a new campaign on disk.
+/// Makes a new campaign on disk. Where that fails, nothing of it stays: it never began.
 ///
 /// # Errors
 /// If its folders, inputs or journal cannot be made.
 pub fn create(root: &Utf8Path, planned: Planned, clock: &dyn Clock) -> Result<Opened, RunnerError> {
-    let name = planned.campaign.name.clone();
-    let id = new_id(clock);
-    let folders = Folders::new(root, &name, &id);
+    let folders = Folders::new(root, &planned.campaign.name, &new_id(clock));
+    let results = folders.results();
+    let made = begun(folders, planned, clock);
+    if made.is_err() {
+        // What cannot be removed holds no event, and says so when it is looked at.
+        let _ = std::fs::remove_dir_all(&results);
+        if let Some(parent) = results.parent() {
+            // Only where no other campaign has that name.
+            let _ = std::fs::remove_dir(parent);
+        }
+    }
+    made
+}
+
+fn begun(folders: Folders, planned: Planned, clock: &dyn Clock) -> Result<Opened, RunnerError> {
     let results = folders.results();
     for folder in [&results, &folders.logs()] {
         std::fs::create_dir_all(folder).map_err(StoreError::at("make", folder))?;
@@ -215,7 +227,7 @@ pub fn create(root: &Utf8Path, planned: Planned, clock: &dyn Clock) -> Result<Op
     if let Some(parent) = results.parent() {
         sync_folder(parent)?;
     }
-    let fingerprint = fingerprint(&planned, &name, &id);
+    let fingerprint = fingerprint(&planned, &folders.campaign, &folders.id);
     let state = State::new(planned.plan.clone());
     let mut opened = Opened {
         folders,

@@ -45,13 +45,17 @@ impl Power {
         let mut snapshots = Vec::new();
         for gpu in gpus {
             let Ok(snapshot) = telemetry.snapshot(gpu) else {
-                let known = telemetry.gpus().value;
-                let known: Vec<String> = known
+                let listed = telemetry.gpus();
+                let mut known: Vec<String> = listed
+                    .value
                     .into_iter()
                     .flat_map(|entry| {
                         std::iter::once(entry.uuid).chain(entry.mig.into_iter().map(|mig| mig.uuid))
                     })
                     .collect();
+                // One that is lost is in no list.
+                let unread = listed.errors.iter();
+                known.extend(unread.map(|error| format!("one that cannot be read ({error})")));
                 return Err(TelemetryError::UnknownGpu {
                     gpu: gpu.clone(),
                     available: if known.is_empty() {

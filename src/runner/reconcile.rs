@@ -1,9 +1,20 @@
-//! Containers that an earlier session left behind, found by their labels.
+//! What earlier sessions of a campaign left standing: containers by their labels, and its live folder. All of it is
+//! removed and nothing is adopted: a worker whose lemctl died has lost the stream that it is asked on, and
+//! what was known of its GPU (docs/decisions/0018).
 
+use std::time::Duration;
+
+use crate::clock::Clock;
 use crate::containers::{ContainerEngine, ContainerId, EngineError, labels};
+use crate::journal::Lock;
 use crate::store::Folders;
 
-use super::{RunnerError, live};
+use super::{RunnerError, lease, live};
+
+/// How often it is looked whether more appears: a call of a lemctl that died may still be under way in the Engine.
+const LOOKS: usize = 6;
+/// How long it is waited between two looks.
+const BETWEEN: Duration = Duration::from_millis(500);
 
 /// A container of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -14,6 +25,15 @@ pub struct LeftOver {
     pub name: String,
     /// Whether it runs.
     pub running: bool,
+}
+
+/// What came of clearing away.
+#[derive(Debug, Default)]
+pub struct Cleared {
+    /// Containers that are gone.
+    pub removed: Vec<LeftOver>,
+    /// Containers that the engine did not remove, with what it said last.
+    pub left: Vec<(LeftOver, EngineError)>,
 }
 
 /// Every container of the campaign in this project, of one backend or of all. A copy of the project
@@ -43,18 +63,62 @@ pub async fn left_over<E: ContainerEngine>(
         .collect())
 }
 
-/// Removes the campaign's containers and its live folder; gives what was removed. Doing it again is fine.
+/// Removes the campaign's containers in whatever state they are, and its live folder once none is left. One that
+/// cannot be removed keeps no other from it, and is tried again a few times. Doing it again is fine.
 ///
 /// # Errors
-/// If the engine or the file system says no.
+/// If the engine does not say what there is, or the folder cannot be removed.
 pub async fn remove_left_over<E: ContainerEngine>(
     engine: &E,
     folders: &Folders,
-) -> Result<Vec<LeftOver>, RunnerError> {
-    let found = left_over(engine, folders, None).await?;
-    for container in &found {
-        engine.remove(&container.id).await?;
+) -> Result<Cleared, RunnerError> {
+    let mut cleared = Cleared::default();
+    for look in 0..LOOKS {
+        let found = left_over(engine, folders, None).await?;
+        cleared.left.clear();
+        // Whatever a session stands up, its live folder was there before.
+        if found.is_empty() && (look > 0 || !folders.live().exists()) {
+            break;
+        }
+        for container in found {
+            match engine.remove(&container.id).await {
+                Ok(()) => {
+                    let known = cleared.removed.iter().any(|known| known.id == container.id);
+                    cleared.removed.extend((!known).then_some(container));
+                }
+                Err(error) => cleared.left.push((container, error)),
+            }
+        }
+        tokio::time::sleep(BETWEEN).await;
     }
-    live::remove(&folders.live())?;
-    Ok(found)
+    if cleared.left.is_empty() {
+        live::remove(&folders.live())?;
+    }
+    Ok(cleared)
+}
+
+/// Makes sure that no lemctl works on the campaign. While what this gives is kept, none begins to.
+///
+/// # Errors
+/// The lock's, with the pid of who holds it. Where the results folder is gone there is no lock, and
+/// [`RunnerError::Conflict`] if somebody renews the leases.
+pub async fn hold_campaign(
+    folders: &Folders,
+    clock: &dyn Clock,
+) -> Result<Option<Lock>, RunnerError> {
+    let results = folders.results();
+    if !folders.campaign.is_empty() && results.exists() {
+        return Ok(Some(Lock::take(&results)?));
+    }
+    if lease::renewed(&folders.live(), clock).await {
+        return Err(RunnerError::Conflict {
+            what: format!(
+                "{} renews its leases every few seconds: a lemctl works on campaign {}, though its results folder is gone",
+                folders.live(),
+                folders.id
+            ),
+            fix: "end that lemctl first (Ctrl-C there)".to_owned(),
+        });
+    }
+    Ok(None)
 }

@@ -7,19 +7,20 @@ use super::live::{self, Live};
 use super::models::Models;
 use super::occupancy::Resident;
 use super::power::Power;
+use super::space::{Need, disk_cause};
 use super::unfinished::remove_unfinished;
-use super::{Lease, Opened, RunnerError, StopSignal, reconcile};
+use super::{Lease, Opened, RunnerError, StopSignal, reconcile, strays};
 use crate::clock::Clock;
 use crate::compose::Service;
 use crate::containers::{ContainerEngine, ContainerId, EngineInfo, ImageIdentity};
 use crate::energy::{Baseline, GapReading, Occupied};
-use crate::environment::Host;
+use crate::environment::{GpuLocks, Host};
 use crate::execution::{
     Cause, Decision, Event, EventSink, Notice, Phase, Tally, decide, opens_breaker,
 };
 use crate::manifest::{Manifest, seal};
 use crate::plan::Step;
-use crate::store::ModelIdentity;
+use crate::store::{ModelIdentity, remove_abandoned, remove_temporary};
 use crate::units::Digest;
 
 /// The user that containers run as.
@@ -53,6 +54,8 @@ pub struct Setting<E> {
     pub stop: StopSignal,
     /// The campaign's GPUs; none if it names none.
     pub power: Option<Power>,
+    /// The locks of those GPUs, held while the session lives.
+    pub gpu_locks: Option<GpuLocks>,
     /// Where models lie and how they are had; none where no campaign needs one.
     pub models: Option<Models>,
 }
@@ -154,6 +157,8 @@ pub(super) struct Running {
 pub struct Ended {
     /// How many runs stand where.
     pub tally: Tally,
+    /// Experiments whose quality is still to be asked for.
+    pub unasked: usize,
     /// The manifest, if nothing is due any more.
     pub manifest: Option<Manifest>,
     /// Why it was asked to stop, if it was.
@@ -180,6 +185,8 @@ pub struct Runner<E> {
     pub(super) bare: Vec<Baseline>,
     /// What gaps compare with, by GPU: taken after the present load.
     pub(super) reference: BTreeMap<String, GapReading>,
+    /// Bytes that the largest run writes: by the plan, or as one has.
+    pub(super) largest_run: u64,
 }
 
 impl<E: ContainerEngine> Runner<E> {
@@ -187,6 +194,11 @@ impl<E: ContainerEngine> Runner<E> {
     #[must_use]
     pub fn new(setting: Setting<E>, opened: Opened) -> Self {
         let lease = Lease::new(setting.clock.clone());
+        let planned = &opened.planned;
+        if let Some(locks) = &setting.gpu_locks {
+            locks.tell(&format!("campaign {}", opened.folders.id));
+        }
+        let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
         Self {
             setting,
             opened,
@@ -199,6 +211,7 @@ impl<E: ContainerEngine> Runner<E> {
             model: None,
             bare: Vec::new(),
             reference: BTreeMap::new(),
+            largest_run: need.largest,
         }
     }
 
@@ -223,6 +236,11 @@ impl<E: ContainerEngine> Runner<E> {
             {
                 self.record(Event::StopRequested { reason })?;
             }
+            if self.opened.state.tally().due > 0
+                && let Some(trouble) = self.disk_trouble()
+            {
+                self.trip(&trouble)?;
+            }
             match decide(&mut self.opened.state) {
                 Decision::Finished => break,
                 Decision::Skip { run, cause } => {
@@ -238,6 +256,24 @@ impl<E: ContainerEngine> Runner<E> {
                     plan_hash,
                     reason,
                 })?,
+                Decision::Retry {
+                    run,
+                    reason,
+                    gap_seconds,
+                } => {
+                    let attempt = self.opened.state.attempts(run);
+                    let run = self.opened.planned.plan.runs[run].id.clone();
+                    self.record(Event::RunRetried {
+                        run,
+                        attempt,
+                        reason,
+                        gap_seconds,
+                    })?;
+                }
+                Decision::Assess { run } => match self.assess(run).await {
+                    Err(RunnerError::Store(error)) => self.trip(&disk_cause(&error))?,
+                    assessed => assessed?,
+                },
                 Decision::Step(Step::Measure { run }) => self.measure(run).await?,
                 Decision::Step(step) => self.step(&step).await?,
             }
@@ -264,20 +300,38 @@ impl<E: ContainerEngine> Runner<E> {
             ));
         }
         let folders = self.opened.folders.clone();
-        for left in reconcile::left_over(&self.setting.engine, &folders, None).await? {
-            self.warn(format!(
-                "removing container {} of an earlier session",
-                left.name
-            ));
-            self.setting.engine.remove(&left.id).await?;
-        }
-        live::remove(&folders.live())?;
+        self.remove_temporary();
         let clock = self.setting.clock.clone();
+        let cleared = reconcile::remove_left_over(&self.setting.engine, &folders).await?;
+        for container in cleared.removed {
+            self.warn(format!(
+                "removed container {} of an earlier session",
+                container.name
+            ));
+        }
+        if let Some((_, error)) = cleared.left.into_iter().next() {
+            return Err(error.into());
+        }
+        for sentence in strays::remove_dead(&self.setting.engine, &folders, &*clock).await? {
+            self.warn(sentence);
+        }
         for sentence in self.opened.recheck(&*clock)? {
             self.warn(sentence);
         }
         remove_unfinished(&folders, &self.opened.state)?;
         self.judge_again()
+    }
+
+    /// Removes what crashes left under temporary names: the campaign's folders are this session's alone, the project's
+    /// are not.
+    fn remove_temporary(&self) {
+        let folders = &self.opened.folders;
+        for own in [folders.results(), folders.manifests()] {
+            remove_temporary(&own);
+        }
+        for shared in ["", ".lem", "sensors"] {
+            remove_abandoned(&folders.root.join(shared));
+        }
     }
 
     /// Does a step that is no measurement, and opens the breaker if the environment fails too often.
@@ -303,8 +357,9 @@ impl<E: ContainerEngine> Runner<E> {
         };
         let cause = match outcome {
             Ok(detail) => return self.record(Event::StepDone { step: id, detail }),
+            Err(Halt::Fatal(RunnerError::Store(error))) => disk_cause(&error),
             Err(Halt::Fatal(error)) => return Err(error),
-            Err(Halt::Failed(cause)) => cause,
+            Err(Halt::Failed(cause)) => self.or_of_disk(cause),
         };
         // A stop that came while the step was under way explains its failure.
         if self.opened.state.stopping().is_none()
@@ -353,7 +408,10 @@ impl<E: ContainerEngine> Runner<E> {
         self.record(Event::SessionEnded {})?;
         live::remove(&self.opened.folders.live())?;
         let tally = self.opened.state.tally();
-        let manifest = if tally.due == 0 {
+        let unasked = self.opened.state.unasked();
+        // What the session had no more time to ask, the next one asks; what cannot be asked is sealed as it is.
+        let cut_short = stopped.is_some() || breaker.is_some();
+        let manifest = if tally.due == 0 && !(cut_short && unasked > 0) {
             let clock = self.setting.clock.clone();
             let Opened {
                 folders,
@@ -373,6 +431,7 @@ impl<E: ContainerEngine> Runner<E> {
         }
         Ok(Ended {
             tally,
+            unasked,
             manifest,
             stopped,
             breaker,

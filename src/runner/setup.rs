@@ -1,13 +1,12 @@
 //! `lemctl init`: `.env` and the folders. Never overwrites, and says what it did.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 
 use crate::diagnostics::{Exit, Fault};
-use crate::store::StoreError;
+use crate::store::{StoreError, write_new};
 
 /// Folders that a project has.
 const FOLDERS: [&str; 4] = ["campaigns", "catalogues", "results", "manifests"];
@@ -98,17 +97,11 @@ fn env_file(root: &Utf8Path, uid: u32, gid: u32) -> Result<Done, StoreError> {
     if uid == 0 {
         text.push_str("# Containers may run as root: `lemctl init --allow-root` was given.\nLEM_ALLOW_ROOT=1\n");
     }
-    // `create_new`: two at once, or a file that appeared just now, are not overwritten either.
-    let made = match std::fs::File::create_new(&path) {
-        Ok(mut file) => {
-            file.write_all(text.as_bytes())
-                .map_err(StoreError::at("write", &path))?;
-            own(&path, uid, gid)?;
-            true
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
-        Err(error) => return Err(StoreError::at("make", &path)(error)),
-    };
+    // Two at once, or a file that appeared just now, are not overwritten either.
+    let made = write_new(&path, text.as_bytes())?;
+    if made {
+        own(&path, uid, gid)?;
+    }
     let detail = match (made, uid) {
         (true, 0) => "PUID=0 PGID=0 LEM_ALLOW_ROOT=1".to_owned(),
         (true, _) => format!("PUID={uid} PGID={gid}"),

@@ -7,7 +7,7 @@ use super::attempt::Measured;
 use super::gpu_energy::Observed;
 use super::models::recorded;
 use super::session::Runner;
-use super::window_notes::{flops, headline, load_seconds, too_short};
+use super::window_notes::{flops, headline, load_seconds, too_short, warmup_marks};
 use crate::campaign::{BaselinePolicy, Profiler};
 use crate::clock::timestamp;
 use crate::containers::ContainerEngine;
@@ -16,12 +16,12 @@ use crate::energy::{
     Baseline, BaselineEvidence, RejectReason, Ruling, RunEvidence, SloFigures, Throttle, codes,
     judge_run, slo_figures,
 };
-use crate::execution::{Figures, Reason, ResultFile, Verdict};
+use crate::execution::{Cause, Figures, Reason, ResultFile, Verdict};
 use crate::manifest::{
     BaselineNote, EnergyNote, GpuNote, READINGS_FILE, RESULT_FILE, RESULT_SCHEMA_VERSION,
-    RecordFile, RunResult, Split, changes, identities,
+    RecordFile, RunResult, Split, WarmupNote, changes, identities,
 };
-use crate::store::{Folders, StoreError, sync_folder, write_durable};
+use crate::store::{Folders, StoreError, make_within, sync_folder, write_durable};
 use crate::telemetry::ReadCode;
 use crate::units::Digest;
 
@@ -45,7 +45,7 @@ impl<E: ContainerEngine> Runner<E> {
         let results = self.opened.folders.results();
         let path = Folders::attempt(&id, attempt);
         let folder = results.join(&path);
-        std::fs::create_dir_all(&folder).map_err(StoreError::at("make", &folder))?;
+        make_within(&results, path.as_str().into())?;
         let bytes = measured.collected.bytes.clone();
         let (result, readings) = self.result(run, attempt, measured);
         let headline = headline(&result);
@@ -64,6 +64,13 @@ impl<E: ContainerEngine> Runner<E> {
         for entry in [&folder, &results.join(&id), &results] {
             sync_folder(entry)?;
         }
+        let sizes = [
+            bytes.len(),
+            text.len(),
+            readings.map_or(0, |file| file.len()),
+        ];
+        let written = sizes.iter().sum::<usize>() as u64;
+        self.largest_run = self.largest_run.max(written.saturating_mul(2));
         if let Some(loaded) = &mut self.engine {
             loaded.runs += 1;
         }
@@ -107,7 +114,10 @@ impl<E: ContainerEngine> Runner<E> {
             .into_iter()
             .map(|RejectReason { code, message }| Reason { code, message })
             .collect();
-        if let Some(stranger) = &measured.leak.stranger {
+        let stranger = measured.leak.stranger.as_ref();
+        // The readings may have told of a lost GPU already.
+        let news = |cause: &&Cause| reasons.iter().all(|reason| reason.code != cause.code);
+        if let Some(stranger) = stranger.filter(news) {
             reasons.push(Reason {
                 code: stranger.code.clone(),
                 message: stranger.message.clone(),
@@ -186,7 +196,10 @@ impl<E: ContainerEngine> Runner<E> {
             load: loaded.map_or(plan.runs[run].load, |loaded| loaded.load),
             runs_before_on_load: loaded.map_or(0, |loaded| loaded.runs),
             gap,
-            warmup,
+            warmup: warmup.map(|warmup| WarmupNote {
+                marks: warmup_marks(&record.marks),
+                ..warmup
+            }),
             flops,
             profile: record.profile.filter(|_| profiled),
             figures,
@@ -311,6 +324,10 @@ impl<E: ContainerEngine> Runner<E> {
                     .figures
                     .open_loop
                     .is_some_and(|open| open.saturated == Some(true)),
+                latencies_incomplete: measured
+                    .figures
+                    .open_loop
+                    .is_some_and(|open| open.without_latency > 0),
                 slo_missed: self.slo(measured).is_some_and(|slo| !slo.kept),
                 parent_gpu: notes.iter().any(|note| note.scope_warning.is_some()),
             },

@@ -11,10 +11,10 @@ use lem_protocol::QUALITY_FILE;
 use super::live::remove;
 use crate::execution::State;
 use crate::journal::{FILE, Lock, replay};
-use crate::store::{Folders, StoreError, TEMPORARY};
+use crate::store::{Folders, StoreError};
 
-/// Removes the folders of attempts that ended without a result, quality records that were never journaled, and files
-/// that were being written when lemctl died.
+/// Removes the folders of attempts that ended without a result, and quality records that were never journaled. Files that
+/// were being written are known by their names: the store removes them.
 ///
 /// # Errors
 /// If something of it cannot be removed.
@@ -38,11 +38,7 @@ pub(super) fn remove_unfinished(folders: &Folders, state: &State) -> Result<(), 
             if !assessed.contains(&format!("{path}/{QUALITY_FILE}")) {
                 remove_file(&folder.join(QUALITY_FILE))?;
             }
-            remove_file(&folder.join(format!("{QUALITY_FILE}{TEMPORARY}")))?;
         }
-    }
-    for folder in [folders.inputs(), folders.manifests()] {
-        remove_temporary(&folder)?;
     }
     Ok(())
 }
@@ -54,20 +50,6 @@ fn remove_file(path: &Utf8Path) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Files directly in `folder` that were being written.
-fn remove_temporary(folder: &Utf8Path) -> Result<(), StoreError> {
-    let Ok(entries) = folder.read_dir_utf8() else {
-        return Ok(());
-    };
-    for entry in entries {
-        let entry = entry.map_err(StoreError::at("read", folder))?;
-        if entry.file_name().ends_with(TEMPORARY) {
-            remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes the campaigns of a name that lemctl died over before their first event was on disk: folders of which nothing

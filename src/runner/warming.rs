@@ -60,6 +60,7 @@ impl<E: ContainerEngine> Runner<E> {
                 ended,
                 criteria: rule.criteria(&series, trend.as_ref()),
                 series,
+                marks: Vec::new(),
             });
         }
     }

@@ -11,7 +11,7 @@ use crate::energy::{
     flops_estimate,
 };
 use crate::execution::Figures;
-use crate::manifest::RunResult;
+use crate::manifest::{RunResult, SLO_ITL, SLO_TTFT};
 
 /// Seconds of a steady state at least, and the lots of requests that must finish in it (docs/measurement.md): less
 /// does not average over what a loop does. A lot is what is in flight at once.
@@ -66,6 +66,12 @@ pub(super) fn load_seconds(marks: &[Mark]) -> Option<f64> {
     Some(took as f64 / 1e9)
 }
 
+/// When the warm-up before the window began and ended, as far as the worker says.
+pub(super) fn warmup_marks(marks: &[Mark]) -> Vec<Mark> {
+    let of_warmup = |mark: &&Mark| matches!(mark.name, MarkName::WarmupStart | MarkName::WarmupEnd);
+    marks.iter().filter(of_warmup).copied().collect()
+}
+
 /// The figures that tables, journal and manifest carry; the unit is in the name.
 pub(super) fn headline(result: &RunResult) -> Figures {
     let figures = &result.figures;
@@ -117,12 +123,19 @@ pub(super) fn headline(result: &RunResult) -> Figures {
             "offered_requests_per_second",
             open(|open| open.offered_per_second),
         ),
+        (
+            "requests_without_latency",
+            open(|open| Some(open.without_latency as f64)),
+        ),
         ("lateness_ms_p99", open(|open| Some(open.lateness?.p99_ms))),
         (
             "goodput_requests_per_second",
             result.slo.map(|slo| slo.goodput_requests_per_second),
         ),
         ("slo_attainment", result.slo.and_then(|slo| slo.attainment)),
+        // The level itself: what was judged by another one is never taken together with it.
+        (SLO_TTFT, result.slo.and_then(|slo| slo.slo.ttft_p99_ms)),
+        (SLO_ITL, result.slo.and_then(|slo| slo.slo.itl_p99_ms)),
         (
             "flops_per_second",
             result.flops.as_ref().map(|flops| flops.flops_per_second),

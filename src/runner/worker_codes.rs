@@ -64,9 +64,14 @@ const KNOWN: &[Known] = &[
         "the prompts do not fit the model: they need ids below its vocabulary, or its tokenizer",
     ),
     known(
+        "too_few_gpus",
+        Blame::Config,
+        "name more GPUs in the campaign's `gpus`, or make the experiment's parallel sizes smaller",
+    ),
+    known(
         "gpu_unavailable",
         Blame::Environment,
-        "compare the campaign's `gpus` with the parallel sizes that the experiment asks for, and with `lemctl gpu list`",
+        "compare the campaign's `gpus` with `lemctl gpu list` and with the devices of the Compose file",
     ),
     known(
         "cuda_unavailable",
@@ -133,6 +138,9 @@ pub(super) fn worker_cause(error: &WorkerError) -> Cause {
         (_, Some(known)) => cause.hint(known.hint),
         (WorkerError::Gone { .. }, None) => cause
             .hint("the end of the worker's log in the campaign's logs folder may tell of its end"),
+        (WorkerError::Protocol { .. }, None) => cause.hint(
+            "its stdout is for the protocol alone: rebuild the image where it is not of this lemctl's version; the next run gets a new worker",
+        ),
         (WorkerError::TimedOut { .. }, None) => {
             cause.hint("raise `execution.timeouts` if it only needed longer")
         }

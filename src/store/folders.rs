@@ -80,9 +80,22 @@ impl Folders {
     /// # Errors
     /// If the folders cannot be read.
     pub fn all(root: &Utf8Path) -> Result<Vec<Self>, StoreError> {
+        Self::under(root, "results")
+    }
+
+    /// Every campaign that has a manifest's folder under `root`, oldest first: also those whose results did not come
+    /// along, as in a clone.
+    ///
+    /// # Errors
+    /// If the folders cannot be read.
+    pub fn sealed(root: &Utf8Path) -> Result<Vec<Self>, StoreError> {
+        Self::under(root, "manifests")
+    }
+
+    fn under(root: &Utf8Path, top: &str) -> Result<Vec<Self>, StoreError> {
         let mut found = Vec::new();
-        for campaign in names(&root.join("results"))? {
-            for id in names(&root.join("results").join(&campaign))? {
+        for campaign in names(&root.join(top))? {
+            for id in names(&root.join(top).join(&campaign))? {
                 found.push(Self::new(root, &campaign, &id));
             }
         }

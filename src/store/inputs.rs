@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{StoreError, read_bounded, sync_folder, write_durable};
+use super::{StoreError, is_folder, read_regular, sync_folder, write_durable};
 use crate::units::Digest;
 
 /// Largest input that is kept or read, in bytes.
@@ -30,6 +30,7 @@ impl Inputs {
     /// If the folder cannot be made or written.
     pub fn keep<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(StoreError::at("make", &self.folder))?;
+        is_folder(&self.folder)?;
         for text in texts {
             let path = self.path(Digest::of(text));
             if !path.exists() {
@@ -45,7 +46,7 @@ impl Inputs {
     /// If it is missing, or no longer hashes to its name.
     pub fn read(&self, digest: Digest) -> Result<String, StoreError> {
         let path = self.path(digest);
-        let bytes = read_bounded(&path, MAX_INPUT_BYTES)?;
+        let bytes = read_regular(&path, MAX_INPUT_BYTES)?;
         let altered = |what: &str| StoreError {
             action: "use",
             path: path.clone(),

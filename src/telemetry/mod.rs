@@ -21,7 +21,7 @@ mod timing;
 
 pub use error::{ReadCode, ReadError, TelemetryError};
 pub use gpu::{EnergyScope, GpuEntry, GpuTelemetry, LibraryInfo, MigEntry, Partial, PowerSource};
-pub use nvml::NvmlTelemetry;
+pub use nvml::{NvmlTelemetry, field_number, power_samples};
 pub use occupancy::{Occupancy, OwnedProcess, observe};
 pub use owner::{Owner, owner_of, parse_cgroup};
 pub use process::{GpuProcess, ProcessKind};

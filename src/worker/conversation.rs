@@ -1,6 +1,5 @@
 //! One worker's life as lemctl sees it: requests out, events in.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::sync::mpsc;
 use super::WorkerError;
 use super::lines::{Lines, Piece};
 use super::log::{Log, printable};
+use super::log_file::LogFile;
 use crate::containers::{ExecOutput, ExecSession};
 
 /// Events that may wait to be read; at [`MAX_LINE_BYTES`] each they bound what a flood can hold. The
@@ -91,7 +91,7 @@ impl Worker {
     /// Begins the conversation over an exec; its stderr goes to `log`. Must be called within a tokio
     /// runtime: a task of it reads the streams until they end.
     #[must_use]
-    pub fn new(session: ExecSession, log: Option<File>) -> Self {
+    pub fn new(session: ExecSession, log: Option<LogFile>) -> Self {
         let log = Arc::new(Mutex::new(Log::new(log)));
         let (tell, heard) = mpsc::channel(WAITING_EVENTS);
         let broken = Broken::default();
@@ -105,6 +105,11 @@ impl Worker {
             attempt: None,
             open: "nothing",
         }
+    }
+
+    /// What the disk said when the worker's log could not be written, once.
+    pub fn log_trouble(&mut self) -> Option<std::io::Error> {
+        self.log.lock().ok()?.take_trouble()
     }
 
     /// Sends a request and returns its id. `go` and `cancel` steer the request in progress and carry
@@ -260,7 +265,8 @@ fn name(request: &Request) -> &'static str {
     }
 }
 
-/// Reads the worker's streams until they end or something breaks the conversation.
+/// Reads the worker's streams until they end. Once something has broken the conversation nothing more is heard of it; what
+/// it still has to say goes to the log, and to stop reading would block it.
 async fn listen(
     mut output: std::pin::Pin<
         Box<
@@ -273,6 +279,7 @@ async fn listen(
     log: Arc<Mutex<Log>>,
 ) {
     let mut lines = Lines::new(MAX_LINE_BYTES);
+    let mut tell = Some(tell);
     while let Some(piece) = output.next().await {
         let mut wrong = None;
         match piece {
@@ -281,11 +288,14 @@ async fn listen(
                     log.push(&bytes);
                 }
             }
-            Ok(ExecOutput::Stdout(bytes)) => lines.push(&bytes, |piece| {
-                if wrong.is_none() {
-                    wrong = hear(piece, &tell).err();
-                }
-            }),
+            Ok(ExecOutput::Stdout(bytes)) => {
+                let Some(tell) = &tell else { continue };
+                lines.push(&bytes, |piece| {
+                    if wrong.is_none() {
+                        wrong = hear(piece, tell).err();
+                    }
+                });
+            }
             Err(error) => {
                 wrong = Some(WorkerError::Connection {
                     what: error.to_string(),
@@ -294,9 +304,10 @@ async fn listen(
         }
         if let Some(error) = wrong {
             if let Ok(mut broken) = broken.lock() {
-                *broken = Some(error);
+                broken.get_or_insert(error);
             }
-            return;
+            // Who waits sees the end, and asks why.
+            tell = None;
         }
     }
 }

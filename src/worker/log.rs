@@ -1,13 +1,12 @@
-//! A worker's log: its stderr, in a bounded file, and its last lines for error messages.
+//! A worker's log: its stderr, in bounded files, and its last lines for error messages.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Write;
 
+use super::harmless::Harmless;
 use super::lines::{Lines, Piece};
+use super::log_file::LogFile;
+use crate::diagnostics::harmless_line;
 
-/// Bytes of a worker's stderr that are kept.
-const MAX_LOG_BYTES: u64 = 8 * 1024 * 1024;
 /// Longest line that is kept for error messages.
 const MAX_TAIL_LINE: usize = 400;
 /// Lines kept for error messages.
@@ -16,20 +15,19 @@ const TAIL_LINES: usize = 8;
 /// The log of one worker.
 #[derive(Debug)]
 pub struct Log {
-    file: Option<File>,
-    written: u64,
-    dropped: u64,
+    file: Option<LogFile>,
+    harmless: Harmless,
     lines: Lines,
-    tail: VecDeque<String>,
+    /// The last lines as they came: a log of millions pays for no more than it shows.
+    tail: VecDeque<Vec<u8>>,
 }
 
 impl Log {
-    /// A log that goes to `file`; if it cannot be written, only the tail is kept.
-    pub fn new(file: Option<File>) -> Self {
+    /// A log that goes to `file`, if there is one; the tail is kept anyway.
+    pub fn new(file: Option<LogFile>) -> Self {
         Self {
             file,
-            written: 0,
-            dropped: 0,
+            harmless: Harmless::default(),
             lines: Lines::new(16 * 1024),
             tail: VecDeque::new(),
         }
@@ -37,14 +35,9 @@ impl Log {
 
     /// Takes the next bytes of stderr.
     pub fn push(&mut self, bytes: &[u8]) {
-        let room = usize::try_from(MAX_LOG_BYTES - self.written).unwrap_or(usize::MAX);
-        let kept = &bytes[..bytes.len().min(room)];
-        self.dropped += (bytes.len() - kept.len()) as u64;
-        self.written += kept.len() as u64;
-        if let Some(file) = &mut self.file
-            && file.write_all(kept).is_err()
-        {
-            self.file = None;
+        let clean = self.harmless.clean(bytes);
+        if let Some(file) = &mut self.file {
+            file.push(clean.as_bytes());
         }
         let tail = &mut self.tail;
         self.lines.push(bytes, |piece| {
@@ -52,8 +45,13 @@ impl Log {
             if tail.len() == TAIL_LINES {
                 tail.pop_front();
             }
-            tail.push_back(printable(line));
+            tail.push_back(line[..line.len().min(MAX_TAIL_LINE)].to_vec());
         });
+    }
+
+    /// What the disk said when the log could not be written, once.
+    pub fn take_trouble(&mut self) -> Option<std::io::Error> {
+        self.file.as_mut()?.take_trouble()
     }
 
     /// The last lines, with a lead-in for the end of a sentence; empty if nothing was said.
@@ -61,22 +59,8 @@ impl Log {
         if self.tail.is_empty() {
             return String::new();
         }
-        let lines: Vec<&str> = self.tail.iter().map(String::as_str).collect();
+        let lines: Vec<String> = self.tail.iter().map(|line| printable(line)).collect();
         format!("; it last said: {}", lines.join(" | "))
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        if self.dropped > 0
-            && let Some(file) = &mut self.file
-        {
-            let _ = writeln!(
-                file,
-                "\n[lemctl: {} more bytes were not kept]",
-                self.dropped
-            );
-        }
     }
 }
 
@@ -84,10 +68,7 @@ impl Drop for Log {
 /// terminal would obey.
 pub fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_TAIL_LINE)]);
-    text.trim_end()
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    harmless_line(text.trim_end()).into_owned()
 }
 
 #[cfg(test)]
@@ -103,18 +84,5 @@ mod tests {
         let tail = log.tail();
         assert!(tail.contains("line 19") && !tail.contains("line 11 "));
         assert!(!tail.contains('\u{1b}'));
-    }
-
-    #[test]
-    fn the_file_is_bounded_and_says_so() {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        let mut log = Log::new(Some(file.reopen().expect("reopens")));
-        for _ in 0..100 {
-            log.push(&[b'x'; 100_000]);
-        }
-        drop(log);
-        let text = std::fs::read_to_string(file.path()).expect("reads");
-        assert!(text.len() as u64 <= MAX_LOG_BYTES + 100);
-        assert!(text.ends_with("more bytes were not kept]\n"));
     }
 }

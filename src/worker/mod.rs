@@ -5,8 +5,10 @@
 
 mod conversation;
 mod error;
+mod harmless;
 mod lines;
 mod log;
+mod log_file;
 mod outbox;
 mod record;
 
@@ -14,5 +16,6 @@ pub use conversation::{Limit, Reply, Worker};
 pub use error::WorkerError;
 pub use lines::{Lines, Piece};
 pub use log::printable;
+pub use log_file::LogFile;
 pub use outbox::{Collected, OutboxError, collect, collect_quality, exit_record};
 pub use record::{Expected, check};

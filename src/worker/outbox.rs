@@ -93,6 +93,8 @@ fn take(outbox: &Utf8Path, folder: &str, name: &str, limit: u64) -> Result<Vec<u
         rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => {
             refused("a link or no folder on its way".into())
         }
+        // Opening a socket.
+        rustix::io::Errno::NXIO => refused("no plain file".into()),
         error => OutboxError::Io {
             path: path.clone(),
             source: error.into(),

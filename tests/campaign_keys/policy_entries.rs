@@ -93,6 +93,17 @@ pub fn entries() -> Vec<(&'static str, String, String, Effect)> {
         let changed = execution(&format!("gap: {{{value}}}"));
         entry(key, "execution: {}", &changed, CampaignHash);
     }
+    for (key, value) in [
+        ("execution.retries", "max: 2"),
+        ("execution.retries.max", "max: 2"),
+        (
+            "execution.retries.thermal_gap_seconds",
+            "thermal_gap_seconds: 9",
+        ),
+    ] {
+        let changed = execution(&format!("retries: {{{value}}}"));
+        entry(key, "execution: {}", &changed, CampaignHash);
+    }
     entry(
         "warmup",
         "warmup: {}",

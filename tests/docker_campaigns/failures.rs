@@ -67,6 +67,18 @@ fn docker_a_model_beyond_memory_is_tried_once() {
     assert_eq!(failures[0]["cause"]["code"], "out_of_memory");
     assert!(said.stderr.contains("out_of_memory"), "{said:#?}");
     project.expect(0, &["manifest", "verify", "oom"]);
+    // Every run of the refused load is found by the code that it goes back to, and comes to the same end.
+    let code = "failed=out_of_memory";
+    project.expect(5, &["campaign", "resume", "oom", "--retry", code]);
+    let reopened = files.events_of("runs_reopened");
+    assert_eq!(reopened[0]["runs"].as_array().unwrap().len(), 3);
+    let manifest = files.manifest();
+    let skipped = manifest["runs"].as_array().unwrap().iter();
+    let origins: Vec<&Value> = skipped
+        .filter_map(|run| run["verdict"].get("skipped"))
+        .map(|skipped| &skipped["cause"]["origin"])
+        .collect();
+    assert_eq!(origins, ["out_of_memory"; 3]);
     // A retry that cannot run leaves the seal as it is.
     let said = project.without_engine(&["campaign", "resume", "oom", "--retry", "failed"]);
     assert_eq!(said.code, Some(4), "{said:#?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::campaign_files::{Files, campaign_text, docker};
+use crate::campaign_files::{Files, campaign_text, docker, processes_of};
 use crate::project::Project;
 use crate::session::{Session, eventually};
 
@@ -145,6 +145,38 @@ fn docker_a_lease_that_nobody_renews_ends_the_container() {
     );
     assert_eq!(docker(&state), "false 75");
     project.expect(0, &["campaign", "down", "stops"]);
+    files.assert_nothing_left();
+}
+
+/// A client that is lost without its streams being closed: nothing tells the worker, but the lease does.
+#[test]
+fn docker_a_frozen_lemctl_loses_its_container_to_the_lease_and_goes_on_when_it_thaws() {
+    let Some(project) = begun() else { return };
+    let mut session = Session::start(&project, &UP);
+    session.wait_phase("warm-up");
+    let files = Files::of(&project, "stops");
+    let container = files.container().unwrap();
+    session.signal("STOP");
+    assert!(processes_of(&container).len() > 1, "a worker waits in it");
+    let state = [
+        "inspect",
+        "--format",
+        "{{.State.Running}} {{.State.ExitCode}}",
+    ];
+    let state = [&state[..], &[&container]].concat();
+    eventually(
+        "the container's end by its lease",
+        Duration::from_secs(60),
+        || docker(&state) == "false 75",
+    );
+    assert_eq!(processes_of(&container), Vec::<u32>::new());
+    session.signal("CONT");
+    let said = session.end();
+    assert_eq!(said.code, Some(0), "{said:#?}");
+    let retried = files.events_of("run_retried");
+    assert_eq!(retried.len(), 1, "{retried:?}");
+    assert_eq!(retried[0]["reason"]["code"], "container_lost");
+    assert_eq!(files.accepted().len(), 4);
     files.assert_nothing_left();
 }
 

@@ -22,6 +22,7 @@ impl Lab {
         let project = Project::with_docker()?;
         let library = project.root().join("libnvidia-ml.so.1");
         std::fs::copy(nvml_sim::library(), &library).unwrap();
+        project.give(&library);
         let lab = Self { project, library };
         let env = std::fs::read_to_string(lab.project.root().join(".env")).unwrap();
         let env = format!("{env}LEM_SIMULATED_GPUS={GPU}\n");

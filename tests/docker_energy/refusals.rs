@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::lab::{Campaign, Lab, words};
+use crate::lab::{Campaign, Lab};
 
 #[test]
 fn docker_a_missing_library_and_an_unknown_gpu_are_named_with_their_fix() {
@@ -25,25 +25,4 @@ fn docker_a_missing_library_and_an_unknown_gpu_are_named_with_their_fix() {
         "{said:#?}"
     );
     assert!(!lab.project.root().join("results/lab").exists());
-}
-
-#[test]
-fn docker_a_gpu_that_is_lost_rejects_its_run() {
-    let Some(lab) = Lab::new(&json!({ "faults": { "lost": { "while_log_busy": 1 } } })) else {
-        return;
-    };
-    let campaign = Campaign {
-        baseline: "off",
-        ..Campaign::default()
-    };
-    let said = lab.up(6, &campaign);
-    let results = lab.results(&campaign);
-    let reasons = results[0]["verdict"]["rejected"]["reasons"]
-        .as_array()
-        .unwrap_or_else(|| panic!("{said:#?} {:#}", results[0]));
-    assert!(
-        reasons.iter().any(|reason| reason["code"] == "gpu_lost"),
-        "{reasons:?}"
-    );
-    assert!(words(&results[0]["flags"]).contains(&"energy_missing"));
 }

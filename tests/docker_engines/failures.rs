@@ -19,13 +19,13 @@ fn docker_what_the_image_lacks_fails_its_own_experiment_only() {
     let campaign = Campaign {
         name: "lacking",
         // Before the one that works: what comes after a failure is seen.
-        shared: "attn_implementation: [flash_attention_2, eager]",
+        shared: "quantization: [bitsandbytes_int8, null]",
         ..Campaign::default()
     };
     let results = lab.up(5, &campaign);
     assert_eq!(results.len(), 1);
     assert_eq!(results[0]["verdict"], "accepted");
-    assert_eq!(results[0]["effective"]["attn_implementation"], "eager");
+    assert!(results[0]["effective"]["quantization"].is_null());
     let files = Files::of(&lab.project, "lacking");
     let (_, cause) = failed(&files);
     assert_eq!(
@@ -34,7 +34,7 @@ fn docker_what_the_image_lacks_fails_its_own_experiment_only() {
         "{cause:#}"
     );
     assert!(
-        text(&cause["message"]).contains("FlashAttention2"),
+        text(&cause["message"]).contains("bitsandbytes"),
         "{cause:#}"
     );
     lab.project.expect(0, &["manifest", "verify", "lacking"]);

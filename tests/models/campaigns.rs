@@ -42,7 +42,10 @@ fn docker_a_campaign_draws_its_weights_and_says_which() {
         (&model, &json!("random"))
     );
     let files = Files::of(&lab.project, "drawn");
-    let ensured = &files.manifest()["models"]["pytorch"];
+    // A first session does not know its model when it begins: its environment's hash has it all the same.
+    let manifest = files.manifest();
+    assert_eq!(manifest["environment_hash"], results[0]["environment_hash"]);
+    let ensured = &manifest["models"]["pytorch"];
     assert_eq!(ensured["weights_sha256"], model["weights_sha256"]);
     assert!(folder.join("model.safetensors").exists());
     files.assert_nothing_left();

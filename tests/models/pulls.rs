@@ -193,6 +193,34 @@ fn docker_a_pull_that_is_interrupted_leaves_no_container() {
     assert_eq!(listed(&project).1.len(), 1, "what came so far is kept");
 }
 
+/// Both ask for a branch: the second waits for the first, and does not end its container.
+#[test]
+fn docker_two_pulls_of_one_branch_do_not_end_each_other() {
+    let Some(project) = project() else { return };
+    let hub = HubServer::start();
+    let pull = || {
+        let mut command = lemctl(&project, &hub, &["models", "pull", "org/slow", "--quiet"]);
+        command.args(["--format", "json"]);
+        command
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let first = pull();
+    let asked = || (hub.asked("/model.safetensors") > 0).then_some(());
+    wait_for("a request for the weights", asked);
+    let second = pull();
+    let mut fetched = 0;
+    for pull in [first, second] {
+        let output = pull.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        fetched += usize::from(told["fetched"] == true);
+    }
+    assert_eq!(fetched, 1, "one of them fetched it");
+}
+
 fn refused(project: &Project, hub: &HubServer, id: &str) -> String {
     let mut command: Command = lemctl(project, hub, &["models", "pull", id]);
     let said = said(&mut command);

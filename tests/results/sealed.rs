@@ -80,3 +80,43 @@ async fn a_finding_names_its_own_fix() {
         "{found:?}"
     );
 }
+
+/// A clone of a repository has manifests and no results: what is absent is said, what the manifest has is listed.
+#[tokio::test(start_paused = true)]
+async fn a_manifest_alone_is_listed_and_says_what_is_absent() {
+    let stage = measured().await;
+    let with = json(&stage, 0, &["results", "list", "staged"]);
+    std::fs::remove_dir_all(stage.root().join("results")).unwrap();
+    for wanted in [&[][..], &["staged"][..]] {
+        let said = text(&stage, 0, &[&["results", "list"], wanted].concat());
+        assert!(
+            said.contains("12 runs: 10 accepted, 1 failed, 1 skipped"),
+            "{said}"
+        );
+        assert!(
+            said.contains("is absent, and with it 10 result files and the journal"),
+            "{said}"
+        );
+        assert!(said.contains("FILE ABSENT"), "{said}");
+    }
+    let without = json(&stage, 0, &["results", "list", "staged"]);
+    assert_eq!(without["best"], with["best"]);
+    let runs = |view: &Value| -> Vec<Value> {
+        let runs = view["runs"].as_array().unwrap().iter().cloned();
+        runs.map(|mut run| {
+            run["file"] = Value::Null;
+            run["flags"] = Value::Null;
+            run
+        })
+        .collect()
+    };
+    assert_eq!(runs(&without), runs(&with));
+    let failed = json(&stage, 0, &["results", "list", "--verdict", "failed"]);
+    assert_eq!(failed["runs"].as_array().unwrap().len(), 1);
+    assert!(text(&stage, 0, &["manifest", "show"]).contains("12 runs: 10 accepted"));
+    let said = text(&stage, 8, &["manifest", "verify"]);
+    assert!(
+        said.contains("no such folder: the results did not come along"),
+        "{said}"
+    );
+}

@@ -40,7 +40,7 @@ pub fn copy(from: &Utf8Path, to: &Utf8Path) {
 }
 
 /// A stage on which the session of `whole` died when its journal had `keep` bytes.
-fn died_at(whole: &Stage, keep: usize, with_manifest: bool) -> Stage {
+pub fn died_at(whole: &Stage, keep: usize, with_manifest: bool) -> Stage {
     let stage = Stage::new(&four());
     copy(&whole.root().join("results"), &stage.root().join("results"));
     if with_manifest {

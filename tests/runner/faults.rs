@@ -194,6 +194,7 @@ async fn a_config_that_is_refused_is_skipped_in_later_cycles() {
         "model_not_found",
         "model_gated",
         "bad_dtype",
+        "too_few_gpus",
     ] {
         for at in ["warmup", "measure", "go"] {
             let stage = Stage::new(EIGHT);

@@ -294,3 +294,80 @@ async fn the_prompts_of_the_campaign_are_those_that_are_asked() {
         assert_eq!(known.quality.seen.unwrap().prompts, 8);
     }
 }
+
+/// lemctl may die between a verdict and the answer: whoever comes next asks.
+#[tokio::test(start_paused = true)]
+async fn what_a_session_that_died_did_not_ask_is_asked_by_the_next() {
+    let whole = Stage::new(&real(REFERENCE));
+    whole.up().await.unwrap();
+    let journal = std::fs::read(whole.journal()).unwrap();
+    let ends = (0..journal.len()).filter(|at| journal[*at] == b'\n');
+    let ends: Vec<usize> = ends.map(|at| at + 1).collect();
+    let events = whole.events();
+    for (end, event) in ends.iter().zip(&events) {
+        if !matches!(event, Event::AttemptEnded { .. }) {
+            continue;
+        }
+        let stage = Stage::new(&real(REFERENCE));
+        crate::crash::copy(&whole.root().join("results"), &stage.root().join("results"));
+        std::fs::write(stage.journal(), &journal[..*end]).unwrap();
+        stage.resume().await.unwrap();
+        stage.assert_complete();
+        assert_eq!(qualities(&stage), want("passed", "passed"));
+        let known = |event: &&Event| matches!(event, Event::QualityAssessed { .. });
+        let known = events
+            .iter()
+            .zip(&ends)
+            .filter(|(event, at)| *at <= end && known(event))
+            .count();
+        assert_eq!(
+            known + stage.worker.count("assess"),
+            2,
+            "each experiment once"
+        );
+    }
+}
+
+/// A stop after the last run leaves the answer to the next session: what is missing is not sealed.
+#[tokio::test(start_paused = true)]
+async fn a_stop_before_the_last_answer_seals_nothing() {
+    let grouped = real(REFERENCE).replace("cycles: 2,", "cycles: 1,");
+    let mut stage = Stage::new(&grouped);
+    stage.worker.at("assess", 2, Act::Hang);
+    let (worker, stopper) = (stage.worker.clone(), stage.stop.0.clone());
+    tokio::spawn(async move {
+        while worker.count("assess") < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        stopper.stop("a test");
+    });
+    let ended = stage.up().await.unwrap();
+    assert_eq!((ended.tally.due, ended.unasked), (0, 1));
+    assert!(ended.manifest.is_none(), "it would be sealed as not_asked");
+    stage.stop = lemctl::runner::StopSignal::new();
+    stage.resume().await.unwrap();
+    stage.assert_complete();
+    assert_eq!(qualities(&stage), want("passed", "passed"));
+    assert_eq!(
+        stage.worker.count("measure"),
+        2,
+        "nothing is measured for it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_asked_again_once_the_environment_is_another() {
+    let mut stage = Stage::new(&real(REFERENCE));
+    stage.worker.at("assess", 1, Act::Refuse("unsupported"));
+    let stopper = stage.stop.0.clone();
+    let act = Act::Also(std::sync::Arc::new(move || stopper.stop("Ctrl-C")));
+    stage.worker.at("measure", 2, act);
+    stage.up().await.unwrap();
+    stage.stop = lemctl::runner::StopSignal::new();
+    let mut opened = reopen(stage.folders()).unwrap();
+    let differences = vec!["images.widget.id".to_owned()];
+    let accepted = Event::OverrideAccepted { differences };
+    opened.record(&accepted, &*stage.worker.clock).unwrap();
+    stage.run(opened).await.unwrap();
+    assert_eq!(qualities(&stage), want("passed", "passed"));
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lemctl::diagnostics::{Exit, Fault};
 use lemctl::execution::Event;
-use lemctl::runner::{RunnerError, StopSignal};
+use lemctl::runner::StopSignal;
 
 use crate::fake_worker::Act;
 use crate::stage::{EIGHT, Stage};
@@ -110,7 +110,7 @@ async fn a_stop_wins_over_a_worker_that_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_results_folder_that_cannot_be_written_ends_the_session_with_exit_4() {
+async fn a_results_folder_that_cannot_be_written_ends_the_session_in_order() {
     let stage = Stage::new(EIGHT);
     let opened = stage.create();
     let run = opened
@@ -119,9 +119,16 @@ async fn a_results_folder_that_cannot_be_written_ends_the_session_with_exit_4() 
         .join(&opened.planned.plan.runs[2].id);
     // A file stands where the third run's folder belongs.
     std::fs::write(&run, "").unwrap();
-    let error = stage.run(opened).await.unwrap_err();
-    assert!(matches!(error, RunnerError::Store(_)), "{error}");
-    assert_eq!(error.exit(), Exit::EnvironmentNotReady);
+    let ended = stage.run(opened).await.unwrap();
+    let cause = ended.breaker.expect("the disk opens the breaker");
+    assert!(cause.is_of_disk(), "{cause}");
+    assert!(cause.message.contains(run.as_str()), "{cause}");
+    assert_eq!((ended.tally.due, ended.tally.failed), (6, 0));
+    // In order: the attempt has no verdict, and the session has an end.
+    let events = stage.events();
+    assert_eq!(events.last(), Some(&Event::SessionEnded {}));
+    let interrupted = |event: &&Event| matches!(event, Event::AttemptInterrupted { .. });
+    assert_eq!(events.iter().filter(interrupted).count(), 1);
     assert_eq!(stage.state().tally().accepted, 2);
     std::fs::remove_file(&run).unwrap();
     assert_resumable(stage, "disk").await;

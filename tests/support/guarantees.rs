@@ -136,7 +136,7 @@ pub fn clean(project: &Project, files: &Files<'_>) {
     let torn: Vec<String> = project
         .paths()
         .into_iter()
-        .filter(|path| path.ends_with(".tmp") || path.contains(".tmp."))
+        .filter(|path| path.ends_with("tmp") || path.contains(".tmp."))
         .collect();
     assert_eq!(torn, Vec::<String>::new(), "temporary files are left");
     assert_eq!(

@@ -101,6 +101,16 @@ pub fn sha256(bytes: &[u8]) -> String {
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The name that git gives a file.
+fn blob(bytes: &[u8]) -> String {
+    use sha1::Digest as _;
+    let mut sum = sha1::Sha1::new();
+    sum.update(format!("blob {}\0", bytes.len()));
+    sum.update(bytes);
+    let sum = sum.finalize();
+    sum.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn serve(
     stream: &TcpStream,
     address: SocketAddr,
@@ -197,7 +207,9 @@ impl Answer<'_> {
                     true => json!({ "rfilename": name, "size": bytes.len(), "lfs": {
                 "sha256": sha256(bytes), "size": bytes.len(), "pointerSize": 134,
             } }),
-                    false => json!({ "rfilename": name, "size": bytes.len() }),
+                    false => {
+                        json!({ "rfilename": name, "size": bytes.len(), "blobId": blob(bytes) })
+                    }
                 });
         let siblings: Vec<_> = siblings.collect();
         let body =
@@ -231,6 +243,10 @@ impl Answer<'_> {
         if large && (repository == "wrong" || repository == "wrong-once" && self.before == 0) {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
+        }
+        // A small file with as many bytes, and other ones.
+        if repository == "mangled" && name == "tokenizer.json" {
+            bytes[0] ^= 1;
         }
         let range = self.request.headers.get("range");
         let from = range

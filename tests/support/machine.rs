@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use lemctl::execution::{
-    Blame, Cause, Decision, Event, Fingerprint, ResultFile, RunStatus, State, Verdict, decide,
-    opens_breaker,
+    Assessed, Blame, Cause, Decision, Event, Fingerprint, Reason, ResultFile, RunStatus, State,
+    Verdict, decide, opens_breaker,
 };
 use lemctl::plan::{Plan, Step};
+use lemctl::quality::{Quality, codes};
 use lemctl::units::Digest;
 
 use crate::campaigns;
@@ -84,6 +85,9 @@ pub struct World {
 /// What happens to an action: 0 it works, else a kind of failure.
 pub type Luck<'a> = &'a mut dyn FnMut() -> u8;
 
+/// The luck with which a measurement is rejected for heat.
+pub const HOT: u8 = 4;
+
 pub fn cause(luck: u8) -> Cause {
     match luck {
         1 => Cause::new(Blame::Config, "bad_parameter", "refused"),
@@ -114,6 +118,19 @@ pub fn act(state: &State, world: &mut World, decision: &Decision, luck: Luck<'_>
                 reason: reason.clone(),
             }];
         }
+        Decision::Retry {
+            run,
+            reason,
+            gap_seconds,
+        } => {
+            return vec![Event::RunRetried {
+                run: plan.runs[*run].id.clone(),
+                attempt: state.attempts(*run),
+                reason: reason.clone(),
+                gap_seconds: *gap_seconds,
+            }];
+        }
+        Decision::Assess { run } => return assessed(state, world, *run, luck()),
         Decision::Step(step) => step,
     };
     let id = plan.step_id(step);
@@ -142,6 +159,17 @@ pub fn act(state: &State, world: &mut World, decision: &Decision, luck: Luck<'_>
                     sha256: Digest::ZERO,
                 };
                 (Verdict::Accepted, Some(result))
+            }
+            HOT => {
+                let reasons = vec![Reason {
+                    code: "thermal_throttling_detected".into(),
+                    message: "hot".into(),
+                }];
+                let result = ResultFile {
+                    path: format!("{}/a{attempt}", planned.id),
+                    sha256: Digest::ZERO,
+                };
+                (Verdict::Rejected { reasons }, Some(result))
             }
             luck => (Verdict::Failed { cause: cause(luck) }, None),
         };
@@ -172,7 +200,7 @@ pub fn act(state: &State, world: &mut World, decision: &Decision, luck: Luck<'_>
                 backend,
                 reason: "crashed".into(),
             });
-        } else if luck >= 3 {
+        } else if luck == 3 {
             world.loaded = None;
             world.containers.remove(&backend);
             events.push(Event::ContainerLost {
@@ -225,6 +253,38 @@ pub fn act(state: &State, world: &mut World, decision: &Decision, luck: Luck<'_>
         detail: serde_json::Value::Null,
     });
     events
+}
+
+/// The loaded engine answers the pinned prompts, or does not.
+fn assessed(state: &State, world: &World, run: usize, luck: u8) -> Vec<Event> {
+    let plan = state.plan();
+    let experiment = plan.experiment_of(run);
+    let loaded = world.loaded.expect("asked without an engine");
+    assert_eq!(
+        plan.loads[loaded].engine_key, experiment.engine_key,
+        "another engine was asked"
+    );
+    let id = plan.runs[run].id.clone();
+    let attempt = state.attempts(run);
+    let file = (luck == 0).then(|| ResultFile {
+        path: format!("{id}/a{attempt}/quality.json"),
+        sha256: Digest::ZERO,
+    });
+    let code = if luck == 1 {
+        codes::ASSESS_REFUSED
+    } else {
+        codes::ASSESS_FAILED
+    };
+    vec![Event::QualityAssessed {
+        experiment: experiment.hash,
+        assessed: Assessed {
+            run: id,
+            attempt,
+            prompts: plan.asked().expect("asked though nobody wants it"),
+            file,
+            quality: Quality::not_assessed(code, "x"),
+        },
+    }]
 }
 
 /// Drives a session to its end; gives its events.

@@ -35,6 +35,11 @@ pub struct PrivateDaemon {
 impl PrivateDaemon {
     /// One that answers. None, with the reason said, where it cannot be had.
     pub fn start(live_restore: bool) -> Option<Self> {
+        Self::start_on(live_restore, |_| {})
+    }
+
+    /// The same; `prepare` gets its data root, an empty folder, before the namespaces are made.
+    pub fn start_on(live_restore: bool, prepare: impl FnOnce(&Utf8Path)) -> Option<Self> {
         if let Some(reason) = missing() {
             eprintln!("SKIPPED: {reason}. Nothing was tested against a daemon of our own.");
             return None;
@@ -42,6 +47,9 @@ impl PrivateDaemon {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::write(folder.path().join("daemon.json"), "{}").unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        prepare(Utf8Path::from_path(&data).unwrap());
         let holder = Command::new("setpriv")
             .args([
                 "--pdeathsig",

@@ -69,20 +69,39 @@ impl Project {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut project = Self::new(Some(turn));
         project.engine = engine;
+        project.set_up();
+        project
+    }
+
+    /// A second project on the same Engine: of user `uid` where the tests run as root, else of the same user.
+    pub fn beside(&self, uid: u32) -> Self {
+        let mut project = Self::new(None);
+        project.engine.clone_from(&self.engine);
+        if project.user.switched {
+            project.user = User {
+                uid,
+                gid: uid,
+                switched: true,
+            };
+        }
+        project.set_up();
+        project
+    }
+
+    fn set_up(&self) {
         for file in ["lem-agent", "lem-worker"] {
             let built = Utf8Path::new("images/dist").join(file);
             assert!(
                 built.exists(),
                 "{built} is not there: `make images` builds it"
             );
-            project.copy(built.as_str());
+            self.copy(built.as_str());
         }
-        project.copy("images/reference/Dockerfile");
-        project.give_to_user();
-        assert_eq!(project.run(&["init"]).code, Some(0));
-        let built = project.run(&["images", "build", "reference"]);
+        self.copy("images/reference/Dockerfile");
+        self.give_to_user();
+        assert_eq!(self.run(&["init"]).code, Some(0));
+        let built = self.run(&["images", "build", "reference"]);
         assert_eq!(built.code, Some(0), "{built:?}");
-        project
     }
 
     /// Names the image in the Compose file by its id: whoever builds it anew meanwhile, elsewhere on this Engine, moves
@@ -172,7 +191,8 @@ impl Project {
         }
     }
 
-    fn give(&self, path: &Utf8Path) {
+    /// A file that the test put there belongs to the user.
+    pub fn give(&self, path: &Utf8Path) {
         if self.user.switched {
             std::os::unix::fs::lchown(path, Some(self.user.uid), Some(self.user.gid)).unwrap();
         }

@@ -10,10 +10,9 @@ use lemctl::containers::{ContainerEngine, ImageIdentity};
 use lemctl::environment::Host;
 use lemctl::execution::{Event, RunStatus, State, Verdict};
 use lemctl::journal::{FILE, replay};
-use lemctl::manifest::verify;
 use lemctl::runner::{
     Ended, Identity, Opened, Planned, Runner, RunnerError, Setting, StopSignal, create, reopen,
-    replayed,
+    replayed, verified,
 };
 use lemctl::store::Folders;
 
@@ -130,6 +129,7 @@ impl Stage {
             sinks: vec![],
             stop: self.stop.1.clone(),
             power: None,
+            gpu_locks: None,
             models: None,
         };
         Runner::new(setting, opened).session().await
@@ -196,8 +196,9 @@ impl Stage {
             self.verdicts()
         );
         assert!(state.sealed().is_some());
-        let verification = verify(&self.folders());
+        let verification = verified(&self.folders());
         assert_eq!(verification.findings, [], "verified");
+        assert_eq!(verification.not_compared, None, "the journal is replayed");
         self.assert_nothing_left();
     }
 

@@ -129,7 +129,7 @@ fn caches_are_writable(folder: &Path) -> Result<(), Failure> {
         folder,
         found,
         format!("a folder in which {} can make files ({CACHES})", user()),
-        "docker volume rm lem-cache-BACKEND (lemctl makes it anew, for any user; only compiled kernels are lost)",
+        "docker volume rm lem-cache-BACKEND-UID (lemctl makes it anew, for any user; only compiled kernels are lost)",
     )
 }
 

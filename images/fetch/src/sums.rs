@@ -1,4 +1,4 @@
-//! SHA-256 of what passes by.
+//! SHA-256 of what passes by, and the sum by which git names a file.
 
 use std::io::{self, Read};
 
@@ -41,13 +41,37 @@ impl Sum {
 
     /// The sum in hex.
     pub fn hex(self) -> String {
-        use std::fmt::Write;
-        let mut text = String::with_capacity(64);
-        for byte in self.hasher.finalize() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        hex(&self.hasher.finalize())
     }
+}
+
+/// The name that git gives a file of these bytes (hex): SHA-1 over a head with its size, and the bytes.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn git_blob(from: impl Read, bytes: u64) -> io::Result<String> {
+    use sha1::{Digest as _, Sha1};
+    let mut hasher = Sha1::new();
+    hasher.update(format!("blob {bytes}\0"));
+    let mut rest = from;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(hex(&hasher.finalize())),
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// SHA-256 of bytes, raw.
@@ -58,6 +82,20 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gits_name_is_what_git_says() {
+        // As `git hash-object` gives them.
+        for (bytes, name) in [
+            ("", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"),
+            ("hello\n", "ce013625030ba8dba906f756967f9e9ca394464a"),
+        ] {
+            assert_eq!(
+                git_blob(bytes.as_bytes(), bytes.len() as u64).unwrap(),
+                name
+            );
+        }
+    }
 
     #[test]
     fn the_sum_is_sha_256() {

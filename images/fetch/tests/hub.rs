@@ -18,6 +18,8 @@ struct Place {
     folder: tempfile::TempDir,
     hub: HubServer,
     token: Option<PathBuf>,
+    /// What follows the request.
+    after: String,
 }
 
 impl Place {
@@ -26,6 +28,7 @@ impl Place {
             folder: tempfile::tempdir().unwrap(),
             hub: HubServer::start(),
             token: None,
+            after: String::new(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Place {
         let mut child = piped.spawn().unwrap();
         let mut line = serde_json::to_vec(request).unwrap();
         line.push(b'\n');
+        line.extend(self.after.as_bytes());
         child.stdin.take().unwrap().write_all(&line).unwrap();
         child
     }
@@ -239,6 +243,27 @@ fn a_gated_model_needs_a_token_that_may_read_it() {
 }
 
 #[test]
+fn a_small_file_is_believed_by_its_bytes_and_not_by_its_size() {
+    let place = Place::new();
+    let said = refused(place.fetch("mangled"), "download_broken");
+    assert!(said.contains("tokenizer.json"), "{said}");
+    assert!(!place.model().join("tokenizer.json").exists());
+    // One that an earlier try left is held against it as well.
+    std::fs::write(place.model().join("tokenizer.json"), "[]").unwrap();
+    place.holds_the_model(&place.fetch("tiny"));
+}
+
+#[test]
+fn a_token_may_follow_the_request() {
+    let mut place = Place::new();
+    place.after = format!("{TOKEN}\n");
+    place.holds_the_model(&place.fetch("gated"));
+    place.after = "no token\n".to_owned();
+    let said = refused(place.fetch("gated"), "bad_request");
+    assert!(!said.contains("no token\n"), "{said}");
+}
+
+#[test]
 fn the_token_goes_to_the_hub_and_to_nobody_else() {
     let place = Place::with_token(TOKEN);
     place.holds_the_model(&place.fetch("elsewhere"));
@@ -307,7 +332,6 @@ fn a_request_that_is_none_is_refused() {
         config: "{}".to_owned(),
         seed: 1,
         folder: "../m".to_owned(),
-        threads: 1,
     };
     refused(answer(&place.said(&outside)), "bad_request");
 }

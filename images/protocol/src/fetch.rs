@@ -1,6 +1,7 @@
 //! What lemctl and `lem-fetch`, the program that fills the model store, say to each other.
 //!
-//! One request on the program's stdin, as one line of JSON; JSON lines on its stdout. The last is `resolved`,
+//! One request on the program's stdin, as one line of JSON, and after it, on a line of its own, the token of the hub if
+//! there is one: there it stands in no file, no variable and no list of processes. JSON lines on its stdout. The last is `resolved`,
 //! `done` or `error`. Folders are relative to the program's root, which is [`MODELS`](crate::MODELS) in a container.
 
 use serde::{Deserialize, Serialize};
@@ -26,9 +27,6 @@ pub enum FetchRequest {
         seed: u64,
         /// Folder to write into; what is in it is replaced.
         folder: String,
-        /// Threads to use; 0 for as many as there are CPUs. The files are the same for any number.
-        #[serde(default)]
-        threads: u32,
     },
     /// Which commit is a revision of a repository? Answered by [`FetchReply::Resolved`].
     Resolve {

@@ -24,5 +24,5 @@ pub const QUALITY_FILE: &str = "quality.json";
 pub const FETCH: &str = "/lem/fetch";
 /// Where the `fetch` service has the model store, read-write.
 pub const MODELS: &str = "/models";
-/// The token of a model hub, where there is one: a file of the control folder, never a variable.
+/// Where `lem-fetch` looks for a hub's token when none follows its request: a file, for who runs it by hand.
 pub const TOKEN: &str = "/run/lem/token";

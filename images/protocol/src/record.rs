@@ -177,6 +177,10 @@ pub enum MarkName {
     LoadStart,
     /// The engine is ready for requests.
     LoadEnd,
+    /// A warm-up iteration began; in a record, the first since the load or the window before.
+    WarmupStart,
+    /// The last token of a warm-up iteration exists; in a record, of the last one.
+    WarmupEnd,
     /// `go` was read: the window begins.
     MeasureStart,
     /// The last token of the window exists.

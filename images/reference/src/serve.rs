@@ -35,6 +35,8 @@ struct Worker {
     workloads: PathBuf,
     outbox: PathBuf,
     log: LoadLog,
+    /// The warm-up since the load or the window before: when its first iteration began and its last one ended.
+    warmed: Option<(Mark, Mark)>,
 }
 
 /// Work whose every part has been checked.
@@ -143,6 +145,7 @@ impl Worker {
             workloads: arguments.workloads.clone(),
             outbox: arguments.outbox.clone(),
             log,
+            warmed: None,
         })
     }
 
@@ -223,12 +226,22 @@ impl Worker {
 
     fn warm_up(&mut self, work: &Work, to: &Answered, post: &mut Post) -> Result<Outcome, Fault> {
         let work = self.prepare(work)?;
-        let start_ns = monotonic_ns();
-        self.log.busy(start_ns, work.cache_bytes)?;
+        let start = Mark {
+            name: MarkName::WarmupStart,
+            monotonic_ns: monotonic_ns(),
+        };
+        post.send(to, Event::Mark(start));
+        self.log.busy(start.monotonic_ns, work.cache_bytes)?;
         let window = self.window(&work, Until::OneIteration);
-        let ran = window.run(start_ns, &mut |_| post.steer(to));
+        let ran = window.run(start.monotonic_ns, &mut |_| post.steer(to));
         self.log.idle(monotonic_ns())?;
         let ran = ran?;
+        let end = Mark {
+            name: MarkName::WarmupEnd,
+            monotonic_ns: ran.end_ns,
+        };
+        post.send(to, Event::Mark(end));
+        self.warmed = Some((self.warmed.map_or(start, |(first, _)| first), end));
         Ok(Outcome::Warmup {
             output_tokens: ran
                 .requests
@@ -255,6 +268,7 @@ impl Worker {
             }
         };
         let work = self.prepare(&measure.work)?;
+        let warmed = self.warmed;
         post.send(to, Event::Ready {});
         post.wait_for_go(to)?;
         let start = Mark {
@@ -286,7 +300,11 @@ impl Worker {
             effective: both(&self.effective, &work.request.effective()),
             workload: measure.work.workload.clone(),
             arrival: work.arrival,
-            marks: vec![start, end],
+            marks: warmed
+                .into_iter()
+                .flat_map(|(first, last)| [first, last])
+                .chain([start, end])
+                .collect(),
             token_timing: TimingKind::Measured,
             requests: ran.requests,
             unfinished: ran.unfinished,
@@ -295,6 +313,7 @@ impl Worker {
             profile: None,
         };
         let written = record::write(&self.outbox, &record)?;
+        self.warmed = None;
         Ok(Outcome::Measure {
             bytes: written.bytes,
             sha256: written.sha256,

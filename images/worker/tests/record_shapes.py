@@ -2,8 +2,9 @@
 
     python tests/record_shapes.py vllm UNPACKED_WHEEL > tests/recorded/vllm-0.26.0.json
 
-Fields of classes with their order, parameters of functions, members of enums: names only, so that a stand-in under
-`tests/stubs` can refuse what the real thing would refuse. TensorRT-LLM's are transcribed: its wheel is not published.
+Fields of classes with their order, parameters of functions, members of enums, environment variables: names only, so
+that a stand-in under `tests/stubs` can refuse what the real thing would refuse, or would not hear. TensorRT-LLM's are
+transcribed: its wheel is not published.
 """
 
 import ast
@@ -22,6 +23,8 @@ VLLM = {
     "vllm/v1/metrics/stats.py": ["RequestStateStats"],
     "vllm/v1/engine/async_llm.py": ["AsyncLLM"],
     "vllm/v1/engine/exceptions.py": ["EngineDeadError"],
+    "vllm/model_executor/layers/attention_layer_base.py": ["AttentionLayerBase"],
+    "vllm/v1/attention/backend.py": ["AttentionBackend"],
     "vllm/config/vllm.py": ["VllmConfig"],
     "vllm/config/model.py": ["ModelConfig"],
     "vllm/config/cache.py": ["CacheConfig"],
@@ -38,6 +41,10 @@ VLLM = {
     "vllm/config/lora.py": ["LoRAConfig"],
     "vllm/config/speculative.py": ["SpeculativeConfig"],
 }
+# What they are recorded under, which is no class.
+VARIABLES = "environment variables"
+# Where the names of all environment variables are the keys of a dictionary of that name.
+VLLM_VARIABLES = ("vllm/envs.py", "environment_variables")
 
 
 def shape(node: ast.ClassDef) -> dict[str, Any]:
@@ -75,7 +82,20 @@ def record(root: Path, wanted: dict[str, list[str]]) -> dict[str, Any]:
     return found
 
 
+def variables(root: Path, path: str, dictionary: str) -> list[str]:
+    """Names of the environment variables that the engine reads."""
+    for node in ast.walk(ast.parse((root / path).read_text())):
+        if (
+            isinstance(node, ast.AnnAssign)
+            and ast.unparse(node.target) == dictionary
+            and isinstance(node.value, ast.Dict)
+        ):
+            return sorted(ast.literal_eval(key) for key in node.value.keys if key is not None)
+    raise LookupError(f"{path} has no dictionary {dictionary}")
+
+
 if __name__ == "__main__":
-    which = {"vllm": VLLM}[sys.argv[1]]
-    json.dump(record(Path(sys.argv[2]), which), sys.stdout, indent=1, sort_keys=True)
+    which, known = {"vllm": (VLLM, VLLM_VARIABLES)}[sys.argv[1]]
+    root = Path(sys.argv[2])
+    json.dump({**record(root, which), VARIABLES: variables(root, *known)}, sys.stdout, indent=1, sort_keys=True)
     sys.stdout.write("\n")

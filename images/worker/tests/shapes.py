@@ -15,6 +15,11 @@ class Shapes:
     def __init__(self, name: str) -> None:
         self._classes: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
 
+    def variables(self) -> list[str]:
+        """Environment variables that the engine reads."""
+        found: list[str] = self._classes["environment variables"]
+        return found
+
     def fields(self, name: str) -> list[str]:
         """Fields of a class, those of its recorded bases first."""
         own = self._classes[name]

@@ -36,7 +36,7 @@ def measured(worker: Worker, asked: dict[str, Any], attempt: str = "e.c1.a1", **
 
 def marks(record: dict[str, Any]) -> tuple[int, int]:
     names = {mark["name"]: mark["monotonic_ns"] for mark in record["marks"]}
-    assert len(record["marks"]) == 2
+    assert len(names) == len(record["marks"])
     return names["measure_start"], names["measure_end"]
 
 
@@ -79,6 +79,24 @@ def test_batches_come_together_and_the_window_ends_at_a_whole_one(worker: Worker
     assert record["requested"] == {"batch_size": 2}
     assert record["effective"] == {"mode": "well", "chunk": 1, "step_ms": 0, "batch_size": 2, "temperature": 0.0}
     assert record["weights"] == "random"
+
+
+def test_a_record_says_when_the_warm_up_before_it_began_and_ended(worker: Worker) -> None:
+    worker.load()
+    asked = work(worker, prompts=prompts(3, 4))
+    sent: list[int] = []
+    for _ in range(3):
+        worker.send("warmup", **asked)
+        sent += [worker.until("mark")[0]["monotonic_ns"], worker.until("mark")[0]["monotonic_ns"]]
+        assert worker.end()["outcome"]["of"] == "warmup"
+    found = [(mark["name"], mark["monotonic_ns"]) for mark in measured(worker, asked)["marks"]]
+    # Of three iterations the first beginning and the last end.
+    assert found[:2] == [("warmup_start", sent[0]), ("warmup_end", sent[-1])]
+    assert sent == sorted(sent)
+    assert sent[-1] <= found[2][1]
+    # The next window had none.
+    again = measured(worker, asked, attempt="again")
+    assert [mark["name"] for mark in again["marks"]] == ["measure_start", "measure_end"]
 
 
 def test_a_closed_loop_leaves_what_is_in_flight_unfinished(worker: Worker) -> None:

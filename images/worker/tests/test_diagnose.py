@@ -73,11 +73,11 @@ DEAD = EngineDeadError("EngineCore encountered an issue. See stack trace (above)
             ValueError("The quantization method fp8 is not supported for the current GPU. Minimum capability: 89."),
             "bad_dtype",
         ),
-        (RuntimeError("CUDA error: invalid device ordinal"), "gpu_unavailable"),
+        (RuntimeError("CUDA error: invalid device ordinal"), "too_few_gpus"),
         (RuntimeError("No CUDA GPUs are available"), "gpu_unavailable"),
         (
             ValueError("World size (4) is larger than the number of available GPUs (1) in this node."),
-            "bad_parameter",
+            "too_few_gpus",
         ),
         (RuntimeError("Found no NVIDIA driver on your system."), "cuda_unavailable"),
         (
@@ -140,7 +140,7 @@ def test_failures_have_their_code_and_a_hint(error: Exception, code: str) -> Non
             "out_of_memory",
         ),
         ("ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0", "bad_dtype"),
-        ("RuntimeError: CUDA error: invalid device ordinal", "gpu_unavailable"),
+        ("RuntimeError: CUDA error: invalid device ordinal", "too_few_gpus"),
         ("RuntimeError: Cannot find any model weights with `/model`", "model_unavailable"),
         (
             "ERROR [core.py:9] raise ValueError('x is not supported')\nERROR [core.py:9] torch.OutOfMemoryError: CUDA out of memory",

@@ -1,6 +1,7 @@
 """The vLLM adapter against the recorded shapes of vLLM 0.26.0, through the whole conversation."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,9 @@ def test_a_campaign_runs_through_the_adapter(vllm: Worker) -> None:
         "block_size": None,
     }
     loaded = load(vllm, **asked)["outcome"]
-    assert loaded["effective"] == {**asked, "dtype": "bfloat16", "block_size": 16}
+    # What the engine chose where it was asked to: also what only its workers know.
+    chosen = {"dtype": "bfloat16", "block_size": 16, "attention_backend": "FLASH_ATTN"}
+    assert loaded["effective"] == {**asked, **chosen}
     assert (loaded["vocab_size"], loaded["model_parameters"]) == (100, 12)
     prompts = [{"input_ids": [1, 2, 3], "output_tokens": 6}]
     record = measure(
@@ -82,6 +85,20 @@ def test_a_campaign_runs_through_the_adapter(vllm: Worker) -> None:
     vllm.until("done")
     assert vllm.wait() == 0
     assert "vllm stub: shut down" in vllm.log()
+
+
+def test_an_engine_that_does_not_say_what_it_chose_is_loaded_all_the_same(vllm: Worker) -> None:
+    loaded = load(vllm, seed=15, attention_backend=None)["outcome"]
+    assert loaded["effective"] == {"seed": 15, "attention_backend": None}
+    assert "does not say which attention" in vllm.log()
+
+
+def test_every_variable_that_is_set_for_the_engine_is_one_of_its_own() -> None:
+    root = CATALOGUES.parent
+    text = "".join((root / path).read_text() for path in ("compose/vllm.yaml", "images/vllm/Dockerfile"))
+    found = set(re.findall(r"\bVLLM_[A-Z_]+", text))
+    assert found
+    assert found <= set(SHAPES.variables())
 
 
 def test_batches_have_the_size_that_the_campaign_says(vllm: Worker) -> None:
@@ -208,7 +225,8 @@ def test_keywords_are_those_of_the_pinned_version(tmp_path: Path) -> None:
     assert found["skip_tokenizer_init"] is True
     (tmp_path / "tokenizer.json").write_text("{}")
     with_tokenizer = arguments.engine({}, RandomModel(1), tmp_path, ENGINE_FIELDS)
-    assert set(with_tokenizer) == {"model", "tokenizer", "disable_log_stats", "enable_log_requests"}
+    own = {"model", "tokenizer", "disable_log_stats", "enable_log_requests", "worker_extension_cls"}
+    assert set(with_tokenizer) == own
     assert set(arguments.REASONS) <= set(ENGINE_FIELDS)
     known = {
         *arguments.BY_WORKLOAD,

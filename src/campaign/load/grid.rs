@@ -27,14 +27,22 @@ pub(super) struct GridReader<'a> {
     pub(super) root: &'a Node,
     pub(super) catalogues: &'a Catalogues,
     problems: &'a mut Vec<Problem>,
+    /// How many GPUs the campaign names.
+    gpus: usize,
 }
 
 impl<'a> GridReader<'a> {
-    pub fn new(root: &'a Node, catalogues: &'a Catalogues, problems: &'a mut Vec<Problem>) -> Self {
+    pub fn new(
+        root: &'a Node,
+        catalogues: &'a Catalogues,
+        gpus: usize,
+        problems: &'a mut Vec<Problem>,
+    ) -> Self {
         Self {
             root,
             catalogues,
             problems,
+            gpus,
         }
     }
 
@@ -164,7 +172,7 @@ impl<'a> GridReader<'a> {
             .into_iter()
             .map(|written| Axis::new(written.settings))
             .collect();
-        Product::new(Arc::clone(catalogue), axes, engine, request)
+        Product::new(Arc::clone(catalogue), axes, engine, request, self.gpus)
     }
 
     fn axis(&mut self, catalogue: &Catalogue, entry: &Entry) -> Option<Written> {
@@ -270,6 +278,7 @@ impl<'a> GridReader<'a> {
                     vec![Axis::new(settings)],
                     Parameters::new(),
                     Parameters::new(),
+                    self.gpus,
                 )
             })
             .collect()

@@ -22,6 +22,9 @@ use crate::diagnostics::{Place, Problem};
 use crate::document::{Node, read, shape};
 use grid::GridReader;
 
+/// Longest name of a campaign, in bytes: it names a folder.
+const MAX_NAME: usize = 120;
+
 /// Validates a campaign file. `file` is its name for messages.
 ///
 /// # Errors
@@ -73,7 +76,7 @@ impl Loader<'_> {
         self.strict_fits(&gpus, &sections);
         let workload: Option<WorkloadSpec> = section(&sections, "workload");
         let plan = workload.and_then(|spec| self.plan(&spec));
-        let mut reader = GridReader::new(self.root, catalogues, &mut self.problems);
+        let mut reader = GridReader::new(self.root, catalogues, gpus.len(), &mut self.problems);
         let grid = reader.grid();
         if let Some(model) = &model {
             self.model_fits(model, plan.as_ref(), &grid);
@@ -136,6 +139,7 @@ impl Loader<'_> {
         let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let first = name.bytes().next().is_some_and(good);
         if first
+            && name.len() <= MAX_NAME
             && name
                 .bytes()
                 .all(|byte| good(byte) || b"._-".contains(&byte))
@@ -146,7 +150,7 @@ impl Loader<'_> {
             .root
             .find(&["campaign_name"])
             .map_or(self.root.place, |node| node.place);
-        let hint = "a name has a-z, 0-9, `.`, `_` and `-`, and begins with a letter or digit: it names folders and containers";
+        let hint = "a name has a-z, 0-9, `.`, `_` and `-`, and begins with a letter or digit, 120 characters at most: it names folders and containers";
         self.problems
             .push(Problem::new(place, format!("`{name}` cannot name a campaign")).hint(hint));
         None

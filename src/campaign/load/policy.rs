@@ -32,6 +32,13 @@ impl Loader<'_> {
                 );
             }
         }
+        if execution.retries.max == 0 {
+            self.idle(
+                &["execution", "retries", "thermal_gap_seconds"],
+                "`max` is 0, so nothing is tried again by itself",
+                "raise `max`, or remove the key",
+            );
+        }
         let baseline: BaselinePolicy = section(sections, "baseline").unwrap_or_default();
         if baseline == BaselinePolicy::Off {
             for key in ["baseline_seconds", "settle_seconds", "rewarm_seconds"] {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AutoCycles, Cycles, GapPolicy};
+use super::{AutoCycles, Cycles, GapPolicy, RetryPolicy};
 
 /// In what order and with what patience runs are made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,8 @@ pub struct ExecutionPolicy {
     pub timeouts: Timeouts,
     /// When a campaign stops by itself.
     pub breaker: Breaker,
+    /// When a run is tried again without being asked for.
+    pub retries: RetryPolicy,
 }
 
 impl Default for ExecutionPolicy {
@@ -50,6 +52,7 @@ impl Default for ExecutionPolicy {
             profile: Profiler::default(),
             timeouts: Timeouts::default(),
             breaker: Breaker::default(),
+            retries: RetryPolicy::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod execution;
 mod gap;
 mod leaks;
 mod quality;
+mod retry;
 mod warmup;
 
 pub use cycles::{AutoCycles, Cycles, FIRST_AUTO_CYCLES};
@@ -15,4 +16,5 @@ pub use execution::{Breaker, ExecutionPolicy, Profiler, Structure, Timeouts};
 pub use gap::{GapPolicy, GapUntil};
 pub use leaks::LeakPolicy;
 pub use quality::{QualityPolicy, ReferenceSpec};
+pub use retry::RetryPolicy;
 pub use warmup::WarmupPolicy;

@@ -1,8 +1,8 @@
 //! One small language of conditions, for a catalogue's rules and a campaign's `exclude` alike.
 //!
 //! A map holds when each of its keys does: `{dtype: bfloat16, batch_size: {ge: 16}}`. A value stands for
-//! `eq`, a list for `in`; `{param: name, times: 2}` compares with another parameter. `all`, `any` and
-//! `not` combine. A comparison with nothing (`null`) never holds, except `eq` and `ne`.
+//! `eq`, a list for `in`; `{param: name, times: 2}` compares with another parameter, `{product: [a, b]}` with
+//! several multiplied. `all`, `any` and `not` combine. A comparison with nothing (`null`) never holds, except `eq` and `ne`.
 
 mod read;
 
@@ -70,6 +70,8 @@ pub enum Operand {
         /// The factor.
         times: i64,
     },
+    /// Named whole numbers, multiplied; nothing if one of them is no whole number.
+    Product(Vec<String>),
 }
 
 /// What is wrong with a condition, and where in it.
@@ -131,6 +133,12 @@ impl Predicate {
                             .and_then(|right| right.checked_mul(*times));
                         right.is_some_and(|right| comparison.holds(left, &Value::from(right)))
                     }
+                    Operand::Product(names) => {
+                        let right = names.iter().try_fold(1_i64, |right, name| {
+                            right.checked_mul(lookup(name).as_i64()?)
+                        });
+                        right.is_some_and(|right| comparison.holds(left, &Value::from(right)))
+                    }
                 }
             }
         }
@@ -154,6 +162,14 @@ impl Predicate {
             } => {
                 see(name, &[]);
                 see(other, &[]);
+            }
+            Self::Compare {
+                name,
+                operand: Operand::Product(factors),
+                ..
+            } => {
+                see(name, &[]);
+                factors.iter().for_each(|factor| see(factor, &[]));
             }
         }
     }

@@ -188,6 +188,16 @@ impl Reader {
             }
             value => return Some(Operand::Value(value.clone())),
         };
+        if map.len() == 1
+            && let Some(Value::Array(factors)) = map.get("product")
+            && factors.len() > 1
+            && let Some(names) = factors
+                .iter()
+                .map(|factor| Some(factor.as_str()?.to_owned()))
+                .collect()
+        {
+            return Some(Operand::Product(names));
+        }
         let known = map.keys().all(|key| key == "param" || key == "times");
         let name = map.get("param").and_then(Value::as_str);
         let times = map.get("times").map_or(Some(1), Value::as_i64);
@@ -197,7 +207,10 @@ impl Reader {
                 times,
             }),
             _ => {
-                self.flaw("takes a value or {param: name, times: integer}", None);
+                self.flaw(
+                    "takes a value, {param: name, times: integer} or {product: [name, name]}",
+                    None,
+                );
                 None
             }
         }

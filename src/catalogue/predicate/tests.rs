@@ -35,6 +35,10 @@ fn every_comparison_has_its_meaning() {
         (json!({"n": {"divisible_by": 0}}), false),
         (json!({"n": {"gt": {"param": "z"}}}), false),
         (json!({"n": {"eq": {"param": "m", "times": 2}}}), true),
+        (json!({"n": {"lt": {"product": ["m", "m"]}}}), true),
+        (json!({"n": {"ge": {"product": ["m", "m"]}}}), false),
+        (json!({"n": {"ne": {"product": ["m", "z"]}}}), false),
+        (json!({"n": {"ne": {"product": ["m", "f"]}}}), false),
         (json!({"any": [{"n": 1}, {"m": 4}]}), true),
         (json!({"all": [{"n": 1}, {"m": 4}]}), false),
         (json!({"not": {"n": 1}, "m": 4}), true),
@@ -49,7 +53,7 @@ fn all_flaws_of_a_condition_are_told_with_their_paths() {
         "a": {"gte": 1, "lt": [1]},
         "any": [{"b": []}, 5],
         "c": [1, {"x": 1}],
-        "d": {"eq": {"name": "e"}},
+        "d": {"eq": {"name": "e"}, "ge": {"product": ["e"]}, "le": {"product": ["e", 2]}},
         "not": {},
     }));
     let paths: Vec<String> = flaws
@@ -59,16 +63,18 @@ fn all_flaws_of_a_condition_are_told_with_their_paths() {
         .collect();
     assert_eq!(
         paths,
-        ["a.gte", "a.lt", "any.0.b", "any.1", "c.1", "d.eq", "not"]
+        [
+            "a.gte", "a.lt", "any.0.b", "any.1", "c.1", "d.eq", "d.ge", "d.le", "not"
+        ]
     );
 }
 
 #[test]
 fn a_condition_names_what_it_reads() {
     let predicate =
-        Predicate::parse(&json!({"a": {"lt": {"param": "c"}}, "not": {"b": 1}, "any": [{"a": 2}]}))
+        Predicate::parse(&json!({"a": {"lt": {"param": "c"}}, "not": {"b": 1}, "any": [{"a": {"gt": {"product": ["d", "e"]}}}]}))
             .unwrap();
-    assert_eq!(predicate.names(), ["a", "b", "c"]);
+    assert_eq!(predicate.names(), ["a", "b", "c", "d", "e"]);
 }
 
 #[test]

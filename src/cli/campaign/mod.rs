@@ -4,6 +4,7 @@ mod down;
 mod list;
 mod plan;
 mod resume;
+mod retry;
 mod status;
 mod up;
 mod why;

@@ -3,13 +3,16 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use super::retry::Retry;
 use super::{Outcome, Root};
+use crate::cli::gpu_wait::GpuWaitArguments;
 use crate::cli::nvml::NvmlArguments;
-use crate::cli::session::{self, ProgressArguments};
+use crate::cli::session::{self, ProgressArguments, Signals};
 use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
-use crate::execution::{Event, RunStatus, State, Verdict};
+use crate::execution::{Event, State};
+use crate::runner::space::{self, Need};
 use crate::runner::{self, Changes, Opened, Planned, drift, models};
 
 /// Arguments of `resume`.
@@ -37,62 +40,9 @@ pub(in crate::cli) struct Resume {
     #[command(flatten)]
     nvml: NvmlArguments,
     #[command(flatten)]
+    wait: GpuWaitArguments,
+    #[command(flatten)]
     progress: ProgressArguments,
-}
-
-/// Which runs are done again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Retry {
-    what: What,
-    code: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    /// Failed and skipped runs.
-    Failed,
-    /// Skipped runs.
-    Skipped,
-    /// Rejected runs.
-    Rejected,
-    /// Runs whose files are no longer what was accepted.
-    Lost,
-}
-
-impl Retry {
-    fn parse(text: &str) -> Result<Self, String> {
-        let (word, code) = match text.split_once('=') {
-            Some((word, code)) => (word, Some(code.to_owned())),
-            None => (text, None),
-        };
-        let what = match word {
-            "failed" => What::Failed,
-            "skipped" => What::Skipped,
-            "rejected" => What::Rejected,
-            "lost" if code.is_none() => What::Lost,
-            other => {
-                return Err(format!(
-                    "`{other}` is none of failed, skipped, rejected, lost"
-                ));
-            }
-        };
-        Ok(Self { what, code })
-    }
-
-    fn wants(&self, verdict: &Verdict) -> bool {
-        let fits = |code: &str| self.code.as_deref().is_none_or(|wanted| wanted == code);
-        match verdict {
-            Verdict::Accepted => false,
-            Verdict::Rejected { reasons } => {
-                self.what == What::Rejected && reasons.iter().any(|reason| fits(&reason.code))
-            }
-            Verdict::Failed { cause } => self.what == What::Failed && fits(&cause.code),
-            Verdict::Skipped { cause } => {
-                matches!(self.what, What::Failed | What::Skipped)
-                    && (fits(&cause.code) || fits(cause.origin()))
-            }
-        }
-    }
 }
 
 pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
@@ -116,10 +66,10 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         Some((file, planned)) => accepted(arguments, &opened, &file, planned)?,
         None => None,
     };
-    let retries = arguments
-        .retry
-        .as_ref()
-        .is_some_and(|retry| finds_runs(&opened.state, retry));
+    let retries = match &arguments.retry {
+        Some(retry) => finds_runs(&opened.state, retry)?,
+        None => false,
+    };
     if opened.state.sealed().is_some() && changed.is_none() && !retries {
         return Ok(finished(&opened, arguments.progress));
     }
@@ -127,8 +77,16 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
     let next = changed
         .as_ref()
         .map_or(&opened.planned, |(planned, _)| planned);
-    let (setting, stopper) =
-        session::prepare(root, next, &arguments.nvml, arguments.progress).await?;
+    let (setting, stopper) = session::prepare(
+        root,
+        next,
+        &arguments.nvml,
+        arguments.wait,
+        arguments.progress,
+    )
+    .await?;
+    let need = Need::of(&next.plan, &next.campaign, opened.state.tally().due);
+    space::require(root.path(), &need, &setting.engine_info)?;
     let mut differences = drift(&opened.state, &setting.environment(&next.campaign.gpus));
     differences.extend(catalogue_drift(root, next)?);
     let models = setting.models.as_ref();
@@ -141,6 +99,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         }
         .into());
     }
+    let signals = Signals::hear()?;
     if let Some((planned, changes)) = changed {
         output::note(&format!("changes accepted: {changes}"));
         opened = opened.accept(planned, &HostClock)?;
@@ -154,7 +113,14 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
     if !differences.is_empty() {
         opened.record(&Event::OverrideAccepted { differences }, &HostClock)?;
     }
-    session::run(root, setting, stopper, opened, arguments.progress).await
+    session::run(
+        root,
+        setting,
+        (stopper, signals),
+        opened,
+        arguments.progress,
+    )
+    .await
 }
 
 fn finished(opened: &Opened, progress: ProgressArguments) -> Exit {
@@ -189,36 +155,27 @@ fn accepted(
 }
 
 /// Whether a retry may find something; what is lost shows only when every file is read.
-fn finds_runs(state: &State, retry: &Retry) -> bool {
-    let finds = retry.what == What::Lost || !chosen(state, retry).is_empty();
-    if !finds {
-        output::note("no run fits --retry");
+fn finds_runs(state: &State, retry: &Retry) -> Result<bool, Failure> {
+    if retry.is_of_lost() || !retry.chosen(state).is_empty() {
+        return Ok(true);
     }
-    finds
+    output::note(&retry.means_none(state)?);
+    Ok(false)
 }
 
 fn reopen_runs(opened: &mut Opened, retry: &Retry) -> Result<(), Failure> {
-    if retry.what == What::Lost {
+    if retry.is_of_lost() {
         for sentence in opened.recheck(&HostClock)? {
             output::note(&format!("warning: {sentence}"));
         }
         return Ok(());
     }
-    let runs = chosen(&opened.state, retry);
+    let runs = retry.chosen(&opened.state);
     if runs.is_empty() {
         return Ok(());
     }
     opened.record(&Event::RunsReopened { runs }, &HostClock)?;
     Ok(())
-}
-
-fn chosen(state: &State, retry: &Retry) -> Vec<String> {
-    let plan = state.plan();
-    let ended = (0..plan.runs.len()).filter(|run| match state.status(*run) {
-        RunStatus::Ended { verdict, .. } => retry.wants(verdict),
-        RunStatus::Due | RunStatus::Running => false,
-    });
-    ended.map(|run| plan.runs[run].id.clone()).collect()
 }
 
 /// Catalogues of the project that are no longer those the campaign was planned with.
@@ -231,47 +188,4 @@ fn catalogue_drift(root: &Root, next: &Planned) -> Result<Vec<String>, Failure> 
     Ok(changed
         .map(|(backend, _)| format!("the catalogue of {backend} was changed"))
         .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::execution::{Blame, Cause, Reason};
-
-    #[test]
-    fn a_retry_names_verdict_and_code() {
-        let failed = Verdict::Failed {
-            cause: Cause::new(Blame::Worker, "timed_out", "x"),
-        };
-        let rejected = Verdict::Rejected {
-            reasons: vec![Reason {
-                code: "baseline_missing".into(),
-                message: String::new(),
-            }],
-        };
-        let retry = |text| Retry::parse(text).expect(text);
-        assert!(retry("failed").wants(&failed) && !retry("failed").wants(&rejected));
-        assert!(retry("failed=timed_out").wants(&failed) && !retry("failed=oom").wants(&failed));
-        assert!(retry("rejected=baseline_missing").wants(&rejected));
-        assert!(!retry("rejected").wants(&Verdict::Accepted));
-        assert!(Retry::parse("accepted").is_err());
-    }
-
-    #[test]
-    fn a_code_finds_what_was_skipped_because_of_it() {
-        let mut cause = Cause::new(Blame::Config, "same_as:load-engine:0", "x");
-        cause.origin = Some("out_of_memory".into());
-        let skipped = Verdict::Skipped { cause };
-        let wants = |text| Retry::parse(text).expect(text).wants(&skipped);
-        for text in [
-            "failed",
-            "skipped",
-            "failed=out_of_memory",
-            "skipped=out_of_memory",
-            "skipped=same_as:load-engine:0",
-        ] {
-            assert!(wants(text), "{text}");
-        }
-        assert!(!wants("failed=timed_out") && !wants("rejected=out_of_memory"));
-    }
 }

@@ -5,11 +5,13 @@ use clap::Args;
 
 use super::plan::MANY_EXPERIMENTS;
 use super::{Outcome, Root};
+use crate::cli::gpu_wait::GpuWaitArguments;
 use crate::cli::nvml::NvmlArguments;
-use crate::cli::session::{self, ProgressArguments};
+use crate::cli::session::{self, ProgressArguments, Signals};
 use crate::cli::{CliError, output};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
+use crate::runner::space::{self, Need};
 use crate::runner::{self, Planned};
 use crate::store::Folders;
 
@@ -31,6 +33,8 @@ pub(in crate::cli) struct Up {
     #[command(flatten)]
     nvml: NvmlArguments,
     #[command(flatten)]
+    wait: GpuWaitArguments,
+    #[command(flatten)]
     progress: ProgressArguments,
 }
 
@@ -51,11 +55,27 @@ pub(super) async fn run(arguments: &Up, root: &Root) -> Outcome {
         let (experiments, runs) = (planned.plan.experiments.len(), planned.plan.runs.len());
         return Err(CliError::NotConfirmed { experiments, runs }.into());
     }
-    let (setting, stopper) =
-        session::prepare(root, &planned, &arguments.nvml, arguments.progress).await?;
+    let (setting, stopper) = session::prepare(
+        root,
+        &planned,
+        &arguments.nvml,
+        arguments.wait,
+        arguments.progress,
+    )
+    .await?;
+    let need = Need::of(&planned.plan, &planned.campaign, planned.plan.runs.len());
+    space::require(root.path(), &need, &setting.engine_info)?;
+    let signals = Signals::hear()?;
     runner::remove_unborn(root.path(), &planned.campaign.name)?;
     let opened = runner::create(root.path(), planned, &HostClock)?;
-    session::run(root, setting, stopper, opened, arguments.progress).await
+    session::run(
+        root,
+        setting,
+        (stopper, signals),
+        opened,
+        arguments.progress,
+    )
+    .await
 }
 
 fn confirmed(arguments: &Up, planned: &Planned) -> bool {

@@ -6,10 +6,12 @@ use serde_json::json;
 
 use super::found;
 use super::{Outcome, Root};
+use crate::cli::gpu_wait::GpuWaitArguments;
 use crate::cli::nvml::NvmlArguments;
 use crate::cli::{CliError, Format, output};
 use crate::diagnostics::Exit;
-use crate::runner::characterise::{CharacteriseRequest, characterise};
+use crate::runner::characterise::{CharacteriseRequest, characterise, chosen};
+use crate::telemetry::GpuSnapshot;
 
 /// The load program's name, beside lemctl.
 const LOAD_PROGRAM: &str = "lem-load";
@@ -30,6 +32,8 @@ pub(in crate::cli) struct Characterise {
     gpu: Option<String>,
     #[command(flatten)]
     nvml: NvmlArguments,
+    #[command(flatten)]
+    wait: GpuWaitArguments,
     /// The program that loads the GPU [default: lem-load beside lemctl].
     #[arg(long, value_name = "PATH")]
     load_program: Option<Utf8PathBuf>,
@@ -52,8 +56,15 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(super) fn run(arguments: &Characterise, root: &Root) -> Outcome {
+pub(super) async fn run(arguments: &Characterise, root: &Root) -> Outcome {
     let telemetry = arguments.nvml.open()?;
+    let gpu = GpuSnapshot {
+        uuid: chosen(telemetry.as_ref(), arguments.gpu.as_deref())?.uuid,
+        ..GpuSnapshot::default()
+    };
+    let library = telemetry.library();
+    let locks = arguments.wait.hold(root, &library, &[gpu]).await?;
+    locks.tell("gpu characterise");
     let load_program = match &arguments.load_program {
         Some(path) => path.clone(),
         None => beside()?,

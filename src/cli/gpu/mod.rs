@@ -17,9 +17,9 @@ pub(super) enum Command {
     Characterise(characterise::Characterise),
 }
 
-pub(super) fn run(command: &Command, root: &Root) -> Outcome {
+pub(super) async fn run(command: &Command, root: &Root) -> Outcome {
     match command {
         Command::List(arguments) => list::run(arguments, root),
-        Command::Characterise(arguments) => characterise::run(arguments, root),
+        Command::Characterise(arguments) => characterise::run(arguments, root).await,
     }
 }

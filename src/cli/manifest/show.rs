@@ -7,7 +7,6 @@ use crate::cli::{CliError, Format, output, target};
 use crate::diagnostics::Exit;
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::report::summary_text;
-use crate::store::read_bounded;
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
@@ -23,17 +22,14 @@ pub(in crate::cli) struct Show {
 }
 
 pub(super) fn run(arguments: &Show, root: &Root) -> Outcome {
-    let folders = target::find(root, arguments.campaign.as_deref())?;
+    let folders = target::find_sealed(root, arguments.campaign.as_deref())?;
     let path = folders.manifests().join(MANIFEST_FILE);
     let unreadable = |reason: String| CliError::Unreadable {
         path: path.clone(),
         reason,
         fix: format!("is it sealed? lemctl campaign status {}", folders.campaign),
     };
-    let bytes =
-        read_bounded(&path, 1 << 30).map_err(|error| unreadable(error.source.to_string()))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+    let manifest = Manifest::read(&folders).map_err(unreadable)?;
     match arguments.format {
         Format::Json => output::json(&manifest),
         Format::Text => {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Outcome, Root};
 use crate::cli::{Format, output, target};
 use crate::diagnostics::Exit;
-use crate::manifest::{FindingKind, verify};
+use crate::runner::verified;
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
@@ -23,9 +23,14 @@ pub(in crate::cli) struct Verify {
 }
 
 pub(super) fn run(arguments: &Verify, root: &Root) -> Outcome {
-    let folders = target::find(root, arguments.campaign.as_deref())?;
-    let verification = verify(&folders);
+    let folders = target::find_sealed(root, arguments.campaign.as_deref())?;
+    let verification = verified(&folders);
     let holds = verification.findings.is_empty();
+    if let Some(why) = &verification.not_compared {
+        output::note(&format!(
+            "note: the manifest was not compared with what the journal tells: {why}"
+        ));
+    }
     match arguments.format {
         Format::Json => output::json(&verification),
         Format::Text if holds => output::text(&format!(
@@ -34,10 +39,7 @@ pub(super) fn run(arguments: &Verify, root: &Root) -> Outcome {
         )),
         Format::Text => {
             for finding in &verification.findings {
-                let kind = match finding.kind {
-                    FindingKind::Absent => "absent",
-                    FindingKind::Altered => "altered",
-                };
+                let kind = finding.kind.word();
                 output::text(&format!(
                     "{kind}: {}: {}\n  fix: {}",
                     finding.path, finding.what, finding.fix

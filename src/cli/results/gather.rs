@@ -10,7 +10,7 @@ use crate::campaign::Campaign;
 use crate::execution::{Figures, ResultFile, RunStatus, State};
 use crate::manifest::{over_cycles, quality};
 use crate::quality::Quality;
-use crate::report::{Best, Candidate, ResultLine, standing};
+use crate::report::{Best, Candidate, ResultLine, attempt_lines, standing};
 use crate::store::{Folders, read_regular};
 use crate::units::Digest;
 
@@ -102,6 +102,7 @@ pub(super) fn line(
         simulated: made.map(|made| made.simulated),
         engine_load: made.map(|made| made.engine_load),
         attempts: state.attempts(run),
+        history: attempt_lines(state, run),
         figures,
         flags,
         result,

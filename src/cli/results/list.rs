@@ -7,8 +7,10 @@ use crate::cli::error::near;
 use crate::cli::{CliError, Format, output, target};
 use crate::diagnostics::Exit;
 use crate::journal::Lock;
-use crate::report::{ResultsView, results_text, standing};
+use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::report::{ResultsView, results_of_manifest, results_text, standing};
 use crate::runner;
+use crate::store::Folders;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -59,28 +61,18 @@ impl VerdictWord {
 }
 
 pub(super) fn run(arguments: &List, root: &Root) -> Outcome {
-    let folders = target::find(root, arguments.campaign.as_deref())?;
+    let folders = target::find_sealed(root, arguments.campaign.as_deref())?;
+    if !folders.results().exists() {
+        return of_manifest(arguments, &folders);
+    }
     let (planned, state, _) = runner::replayed(&folders)?;
     let live = Lock::is_held(&folders.results());
     let plan = state.plan();
-    if let Some(text) = &arguments.experiment
-        && !plan
-            .experiments
-            .iter()
-            .any(|experiment| experiment.id.contains(text))
-    {
-        let names = plan
-            .experiments
-            .iter()
-            .map(|experiment| experiment.id.as_str());
-        let near = near(text, names);
-        return Err(CliError::NoExperiment {
-            campaign: folders.campaign,
-            wanted: text.clone(),
-            near,
-        }
-        .into());
-    }
+    let experiments = plan.experiments.iter();
+    arguments.known(
+        &folders,
+        experiments.map(|experiment| experiment.id.as_str()),
+    )?;
     let wanted = |run: &usize| {
         let of = arguments.experiment.as_ref();
         let verdict = arguments.verdict;
@@ -92,14 +84,66 @@ pub(super) fn run(arguments: &List, root: &Root) -> Outcome {
         campaign: folders.campaign.clone(),
         id: folders.id.clone(),
         sealed: state.sealed().is_some(),
+        tries: state.tries(),
         best: gather::best(&planned.campaign, &state),
         runs: runs
             .map(|run| gather::line(&folders, &planned.campaign, &state, run, live))
             .collect(),
     };
-    match arguments.format {
-        Format::Text => output::text(&results_text(&view)),
-        Format::Json => output::json(&view),
-    }
+    arguments.print(&view);
     Ok(Exit::Ok)
+}
+
+/// Where only the manifest came along: its own words, and what is absent.
+fn of_manifest(arguments: &List, folders: &Folders) -> Outcome {
+    let manifest = Manifest::read(folders).map_err(|error| CliError::Unreadable {
+        path: folders.manifests().join(MANIFEST_FILE),
+        reason: error,
+        fix: "take it from where it was sealed: git checkout".to_owned(),
+    })?;
+    let experiments = manifest.experiments.iter();
+    arguments.known(
+        folders,
+        experiments.map(|experiment| experiment.id.as_str()),
+    )?;
+    let mut view = results_of_manifest(&manifest);
+    view.runs.retain(|line| {
+        let of = arguments.experiment.as_ref();
+        of.is_none_or(|text| line.experiment.contains(text))
+            && arguments.verdict.is_none_or(|word| word.fits(line.verdict))
+    });
+    let files = view.runs.iter().filter(|line| line.file.is_some()).count();
+    output::note(&format!(
+        "note: results/{}/{} is absent, and with it {files} result files and the journal: listed from the manifest alone, without flags",
+        folders.campaign, folders.id
+    ));
+    arguments.print(&view);
+    Ok(Exit::Ok)
+}
+
+impl List {
+    /// An experiment that is asked for is one of the campaign's.
+    fn known<'a>(
+        &self,
+        folders: &Folders,
+        experiments: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), CliError> {
+        match &self.experiment {
+            Some(text) if !experiments.clone().any(|id| id.contains(text.as_str())) => {
+                Err(CliError::NoExperiment {
+                    campaign: folders.campaign.clone(),
+                    wanted: text.clone(),
+                    near: near(text, experiments),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn print(&self, view: &ResultsView) {
+        match self.format {
+            Format::Text => output::text(&results_text(view)),
+            Format::Json => output::json(view),
+        }
+    }
 }

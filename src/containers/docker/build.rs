@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::BuildInfo;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use super::build_secrets::Made;
 use super::errors::{Asked, one_line, translate};
 use crate::containers::{EngineError, ImageBuild};
 
@@ -35,7 +37,21 @@ pub(super) async fn build(
         version: BuilderVersion::BuilderV1,
         ..BuildImageOptions::default()
     };
-    let mut lines = docker.build_image(options, None, Some(bollard::body_full(context.into())));
+    let mut made = Made::default();
+    let lines = docker.build_image(options, None, Some(bollard::body_full(context.into())));
+    let built = follow(lines, asked, build, &mut made, progress).await;
+    made.forget(docker, &build.arguments).await;
+    built
+}
+
+/// Follows a build to its end.
+async fn follow(
+    mut lines: impl futures_util::Stream<Item = Result<BuildInfo, Error>> + Unpin,
+    asked: &Asked,
+    build: &ImageBuild,
+    made: &mut Made,
+    progress: &mut (dyn FnMut(&str) + Send),
+) -> Result<(), EngineError> {
     let mut step = "start".to_owned();
     loop {
         let next = timeout(MAX_SILENCE, lines.next())
@@ -65,6 +81,7 @@ pub(super) async fn build(
             if line.starts_with("Step ") {
                 step.clone_from(&line);
             }
+            made.line(&line);
             progress(&line);
         }
     }

@@ -4,6 +4,7 @@
 //! done. Nothing here decides; it asks and reports.
 
 mod build;
+mod build_secrets;
 mod create;
 mod errors;
 mod exec;

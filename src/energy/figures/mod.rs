@@ -83,7 +83,7 @@ impl WindowFigures {
 
 /// Figures of a checked record. Latencies are those of the requests that finished inside the window; in an open loop,
 /// of the requests that were due inside it and finished at any time. Those that the drain was too short for have none:
-/// `open_loop` counts them, and against a service level they count as missed.
+/// `open_loop.without_latency` counts them, a flag tells of them, and against a service level they count as missed.
 ///
 /// None if the record has no window marks or the window is empty, which checking excludes.
 #[must_use]
@@ -132,6 +132,9 @@ pub fn window_figures(record: &Record) -> Option<WindowFigures> {
             ))
         }))
         .sum();
+    if let Some(open) = &mut open {
+        open.without_latency = outlasting(record, start, end);
+    }
     let judged = judged(record, start, end);
     let latency =
         |of: fn(&RequestRecord) -> u64| Latency::of(judged.iter().map(|r| of(r)).collect());
@@ -178,6 +181,12 @@ fn judged(record: &Record, start: u64, end: u64) -> Vec<&RequestRecord> {
         }
     };
     record.requests.iter().filter(belongs).collect()
+}
+
+/// Requests that a window from `start` to `end` would be judged by, had they finished before the drain was over.
+fn outlasting(record: &Record, start: u64, end: u64) -> u64 {
+    let due = record.unfinished.iter().filter_map(|one| one.due_ns);
+    due.filter(|due| (start..=end).contains(due)).count() as u64
 }
 
 fn steady_state(record: &Record, concurrency: usize) -> Option<(u64, u64)> {

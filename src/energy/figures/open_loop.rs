@@ -27,6 +27,9 @@ pub struct OpenLoopFigures {
     pub offered_per_second: Option<f64>,
     /// Requests that were not finished when the drain was over.
     pub unfinished: u64,
+    /// Of them, those that were due inside the window: its latencies are of the others, and so too short.
+    #[serde(default)]
+    pub without_latency: u64,
     /// How late requests were sent: from due to queued. It is part of their latencies.
     pub lateness: Option<Latency>,
     /// Mean number of requests that were due and not finished, in the first third of the arrivals after the ramp.
@@ -67,6 +70,7 @@ pub(super) fn window(
         scheduled: due.len() as u64,
         offered_per_second: (span > 0.0).then(|| (due.len() - 1) as f64 / span),
         unfinished: record.unfinished.len() as u64,
+        without_latency: 0,
         lateness: Latency::of(late.chain(late_too).collect()),
         in_flight_first: None,
         in_flight_last: None,

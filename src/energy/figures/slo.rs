@@ -4,7 +4,7 @@ use lem_protocol::{Record, RequestRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{WindowFigures, judged, since};
+use super::{WindowFigures, judged, outlasting, since};
 use crate::energy::percentile;
 
 /// Key `slo` of the campaign file: latencies that a service has to keep.
@@ -47,8 +47,7 @@ pub fn slo_figures(record: &Record, figures: &WindowFigures, slo: Slo) -> SloFig
     let (start, end) = (figures.start_ns, figures.end_ns);
     let requests = judged(record, start, end);
     let met = requests.iter().filter(|one| meets(one, slo)).count() as u64;
-    let due = record.unfinished.iter().filter_map(|one| one.due_ns);
-    let missed = due.filter(|due| (start..=end).contains(due)).count() as u64;
+    let missed = outlasting(record, start, end);
     let judged = requests.len() as u64 + missed;
     let within = |limit: Option<f64>, value: Option<f64>| match (limit, value) {
         (Some(limit), Some(value)) => value <= limit,

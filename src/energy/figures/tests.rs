@@ -178,6 +178,13 @@ fn latencies_of_an_open_loop_begin_when_a_request_is_due() {
         (open.scheduled, open.unfinished, open.saturated),
         (100, 1, Some(false))
     );
+    // The one that outlasted the drain was due inside.
+    assert_eq!(open.without_latency, 1);
+    let mut before = open_loop();
+    before.unfinished[0].due_ns = Some(10_349);
+    let before = window_figures(&before).and_then(|figures| figures.open_loop);
+    let before = before.expect("an open loop");
+    assert_eq!((before.unfinished, before.without_latency), (1, 0));
     assert_eq!(open.lateness.expect("some").p99_ms, 10e-6);
     let offered = open.offered_per_second.expect("a rate");
     assert!((offered - 1e6).abs() < 1.0, "{offered}");

@@ -39,6 +39,8 @@ codes! {
     GPU_LOST = "gpu_lost";
     /// Rejection: figures of the result contradict each other or the GPU's power limit.
     IDENTITY_VIOLATED = "identity_violated";
+    /// Flag: in an open loop, requests that were due in the window had not finished when the drain was over.
+    LATENCIES_INCOMPLETE = "latencies_incomplete";
     /// Flag, or rejection by `rules.coherent`: the load's period is coherent with the sensor's.
     LOAD_COHERENT = "load_coherent_with_sensor";
     /// Flag: the engine holds another value of some parameter than was asked for.

@@ -27,6 +27,8 @@ pub struct RunEvidence<'a> {
     pub window_too_short: bool,
     /// Open loop: the queue grew over the window.
     pub saturated: bool,
+    /// Open loop: requests of the window outlasted the drain, so its latencies leave them out.
+    pub latencies_incomplete: bool,
     /// The window did not keep the campaign's `slo`.
     pub slo_missed: bool,
     /// (UUID, Xid) of the driver's errors during the run.
@@ -67,6 +69,9 @@ pub fn judge_run(evidence: &RunEvidence<'_>, rules: &VerdictRules) -> Ruling {
     }
     if evidence.saturated {
         ruling.flag(codes::SATURATED);
+    }
+    if evidence.latencies_incomplete {
+        ruling.flag(codes::LATENCIES_INCOMPLETE);
     }
     if evidence.slo_missed {
         ruling.flag(codes::SLO_MISSED);

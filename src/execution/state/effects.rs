@@ -1,7 +1,8 @@
 //! What events do to the state, once the transition has found that they may happen.
 
 use super::{BackendState, Container, Ended, IllegalEvent, RunStatus, State};
-use crate::execution::{Blame, Cause, Figures, ResultFile, Verdict};
+use crate::execution::retry::again;
+use crate::execution::{Because, Blame, Cause, Figures, Reason, ResultFile, Verdict};
 use crate::plan::Step;
 
 /// What a difference of the model's files begins with, where the user lets it pass.
@@ -15,6 +16,7 @@ impl State {
         self.session = session;
         self.in_session = true;
         self.loaded = None;
+        self.used = false;
         self.resident_baseline = false;
         self.load_failures.clear();
         self.environment_failures = 0;
@@ -32,9 +34,8 @@ impl State {
     pub(super) fn interrupt(&mut self, index: usize) {
         self.running = None;
         self.runs[index].status = RunStatus::Due;
-        if let Some(last) = self.runs[index].attempts.last_mut() {
-            *last = Some(Ended::Interrupted);
-        }
+        self.runs[index].end(Ended::Interrupted);
+        self.runs[index].because = Some(Because::Interrupted);
     }
 
     pub(super) fn settle(
@@ -47,6 +48,8 @@ impl State {
         self.tally.due -= 1;
         *self.counter(&verdict) += 1;
         self.backend_of(index).due -= 1;
+        self.runs[index].because = None;
+        self.runs[index].gap_seconds = None;
         self.runs[index].status = RunStatus::Ended {
             verdict,
             result,
@@ -54,15 +57,11 @@ impl State {
         };
     }
 
+    /// Makes a run that ended due again, by somebody's wish: what was refused may be tried, and lemctl may try it
+    /// again by itself as often as at first.
     pub(super) fn reopen(&mut self, index: usize) {
-        if let RunStatus::Ended { verdict, .. } =
-            std::mem::replace(&mut self.runs[index].status, RunStatus::Due)
-        {
-            self.runs[index].made = None;
-            *self.counter(&verdict) -= 1;
-            self.tally.due += 1;
-            self.backend_of(index).due += 1;
-            self.cursor = self.cursor.min(index);
+        if self.make_due(index) {
+            self.runs[index].retries = 0;
             let experiment = self.plan.experiment_of(index).hash;
             self.refused.remove(&experiment);
             let key = self.plan.experiment_of(index).engine_key;
@@ -70,11 +69,59 @@ impl State {
         }
     }
 
+    fn make_due(&mut self, index: usize) -> bool {
+        let RunStatus::Ended { verdict, .. } =
+            std::mem::replace(&mut self.runs[index].status, RunStatus::Due)
+        else {
+            return false;
+        };
+        self.runs[index].made = None;
+        self.runs[index].again = false;
+        self.again.remove(&index);
+        self.stand_no_more(index);
+        *self.counter(&verdict) -= 1;
+        self.tally.due += 1;
+        self.backend_of(index).due += 1;
+        self.cursor = self.cursor.min(index);
+        true
+    }
+
+    /// A run ended: if that is no last word and tries are left, lemctl is to try it again.
+    pub(super) fn wish_again(&mut self, index: usize) {
+        let policy = self.plan.execution().retries;
+        let run = &mut self.runs[index];
+        let RunStatus::Ended { verdict, .. } = &run.status else {
+            return;
+        };
+        run.again = run.retries < policy.max && again(verdict, &policy).is_some();
+        if run.again {
+            self.again.insert(index);
+        }
+    }
+
+    /// lemctl tries a run again by itself.
+    pub(super) fn retry(&mut self, index: usize, reason: Reason, gap_seconds: Option<f64>) {
+        if self.make_due(index) {
+            let run = &mut self.runs[index];
+            run.retries += 1;
+            run.because = Some(Because::Retried { reason });
+            run.gap_seconds = gap_seconds;
+        }
+    }
+
+    /// What was sealed stands until somebody asks for more.
+    pub(super) fn wish_nothing(&mut self) {
+        for index in std::mem::take(&mut self.again) {
+            self.runs[index].again = false;
+        }
+    }
+
     /// Forgets the result of an attempt; if it is the one that stands, the run is due again.
     pub(super) fn lose_result(&mut self, index: usize, attempt: u32) -> Result<(), IllegalEvent> {
         let place = (attempt as usize).checked_sub(1);
-        let ended = place.and_then(|place| self.runs[index].attempts.get_mut(place));
-        let Some(Some(Ended::With(_, result @ Some(_)))) = ended else {
+        let one = place.and_then(|place| self.runs[index].attempts.get_mut(place));
+        let ended = one.and_then(|one| one.ended.as_mut());
+        let Some(Ended::With(_, result @ Some(_))) = ended else {
             return Err(IllegalEvent {
                 event: "result_lost",
                 why: format!("attempt {attempt} has no result"),
@@ -87,6 +134,7 @@ impl State {
         );
         if stands {
             self.reopen(index);
+            self.runs[index].because = Some(Because::ResultLost);
         }
         Ok(())
     }
@@ -105,6 +153,7 @@ impl State {
             backend.image = false;
             backend.model = false;
         }
+        self.forget_refusals();
     }
 
     pub(super) fn unseal(&mut self) {
@@ -144,6 +193,11 @@ impl State {
             Step::EnsureModel { backend } => {
                 self.backend(backend).model = true;
                 self.models.insert(backend.clone(), detail.clone());
+                // The model is part of the environment, and known from here on.
+                let hash = detail["environment_hash"].as_str().map(str::parse);
+                if let (Some(Ok(hash)), Some(known)) = (hash, &mut self.environment) {
+                    known.0 = hash;
+                }
             }
             Step::StartContainer { backend } => {
                 self.backend(backend).container = Container::Started
@@ -158,6 +212,7 @@ impl State {
             Step::LoadEngine { load, .. } => {
                 self.engine_loads += 1;
                 self.loaded = Some(*load);
+                self.used = false;
                 self.resident_baseline = false;
             }
             Step::UnloadEngine { .. } => {

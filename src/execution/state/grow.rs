@@ -79,6 +79,8 @@ impl State {
     /// Gives a due run what was done at it under another plan.
     pub(super) fn give_back(&mut self, index: usize, run: RunState) {
         self.runs[index].attempts = run.attempts;
+        self.runs[index].retries = run.retries;
+        let (because, gap_seconds) = (run.because, run.gap_seconds);
         if let RunStatus::Ended {
             verdict,
             result,
@@ -87,6 +89,12 @@ impl State {
         {
             self.settle(index, verdict, result, figures);
             self.runs[index].made = run.made;
+            if run.again {
+                self.wish_again(index);
+            }
+        } else {
+            self.runs[index].because = because;
+            self.runs[index].gap_seconds = gap_seconds;
         }
     }
 }

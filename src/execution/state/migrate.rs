@@ -73,6 +73,7 @@ impl State {
         next.previous_seal = self.previous_seal;
         next.images = self.images;
         next.models = self.models;
+        next.wish_to_ask_all();
         next
     }
 }

@@ -1,20 +1,25 @@
 //! The state of a campaign: what it holds. [`State::apply`] moves it on, the queries look at it.
 
+mod assessing;
 mod effects;
 mod grow;
+mod history;
 mod migrate;
 mod queries;
 mod transition;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Assessed, Attempt, Cause, Figures, Fingerprint, ResultFile, Verdict};
+use super::{Assessed, Cause, Figures, Fingerprint, ResultFile, Verdict};
 use crate::plan::{Plan, Step};
 use crate::quality::Scores;
 use crate::units::Digest;
 
+use history::{Ended, RunState};
+
 pub use effects::MODEL_DIFFERENCE;
+pub use history::Made;
 pub use migrate::Retired;
 pub use transition::IllegalEvent;
 
@@ -34,57 +39,6 @@ pub enum RunStatus {
         /// Headline figures.
         figures: Figures,
     },
-}
-
-/// How an attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::execution) enum Ended {
-    Interrupted,
-    With(Verdict, Option<ResultFile>),
-}
-
-/// Under which conditions the result that stands was made: what tells whether results may be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    /// The session.
-    pub session: u32,
-    /// Which load of an engine since the campaign began, from 1: runs of one number shared it.
-    pub engine_load: u32,
-    /// UUIDs of the session's GPUs.
-    pub gpus: Arc<[String]>,
-    /// Whether they were simulated.
-    pub simulated: bool,
-}
-
-/// A run's history.
-#[derive(Debug, Clone)]
-struct RunState {
-    status: RunStatus,
-    attempts: Vec<Option<Ended>>,
-    made: Option<Made>,
-}
-
-impl RunState {
-    fn new() -> Self {
-        Self {
-            status: RunStatus::Due,
-            attempts: Vec::new(),
-            made: None,
-        }
-    }
-
-    fn history(&self) -> impl Iterator<Item = Attempt> {
-        self.attempts.iter().map(|ended| match ended {
-            Some(Ended::With(verdict, result)) => Attempt {
-                verdict: Some(verdict.clone()),
-                result: result.clone(),
-            },
-            Some(Ended::Interrupted) | None => Attempt {
-                verdict: None,
-                result: None,
-            },
-        })
-    }
 }
 
 /// How many runs stand where.
@@ -163,11 +117,17 @@ pub struct State {
     scores: HashMap<Digest, Vec<Scores>>,
     pub(in crate::execution) backends: HashMap<String, BackendState>,
     pub(in crate::execution) loaded: Option<usize>,
+    /// Whether an attempt was made on what is loaded.
+    pub(in crate::execution) used: bool,
     pub(in crate::execution) resident_baseline: bool,
     pub(in crate::execution) load_failures: HashMap<usize, Cause>,
     /// Engine keys and experiments whose config was refused, with the id that showed it.
     pub(in crate::execution) refused_keys: HashMap<Digest, (String, Cause)>,
     pub(in crate::execution) refused: HashMap<Digest, (String, Cause)>,
+    /// Runs that ended so that lemctl tries them again by itself.
+    pub(in crate::execution) again: BTreeSet<usize>,
+    /// Experiments whose quality was not asked for yet, each with an accepted run.
+    pub(in crate::execution) unasked: BTreeMap<usize, usize>,
     environment_failures: u32,
     pub(in crate::execution) breaker: Option<Cause>,
     pub(in crate::execution) stopping: Option<String>,
@@ -208,10 +168,13 @@ impl State {
             scores: HashMap::new(),
             backends: HashMap::new(),
             loaded: None,
+            used: false,
             resident_baseline: false,
             load_failures: HashMap::new(),
             refused_keys: HashMap::new(),
             refused: HashMap::new(),
+            again: BTreeSet::new(),
+            unasked: BTreeMap::new(),
             environment_failures: 0,
             breaker: None,
             stopping: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Made, Retired, RunStatus, State, Tally};
-use crate::execution::{Assessed, Attempt, Cause, Fingerprint};
+use crate::execution::{Assessed, Attempt, Cause, Fingerprint, Tries};
 use crate::plan::Plan;
 use crate::quality::Scores;
 use crate::units::Digest;
@@ -55,6 +55,29 @@ impl State {
     /// Every attempt at a run, in order.
     pub fn history(&self, run: usize) -> impl Iterator<Item = Attempt> {
         self.runs[run].history()
+    }
+
+    /// Idle seconds at least before the next attempt at a run, where more than the plan's are wanted.
+    #[must_use]
+    pub fn longer_gap(&self, run: usize) -> Option<f64> {
+        self.runs[run].gap_seconds
+    }
+
+    /// How often runs were tried, those included that edits retired.
+    #[must_use]
+    pub fn tries(&self) -> Tries {
+        let mut tries = Tries::default();
+        let retired = self.retired.values().map(|(_, run)| run);
+        for run in self.runs.iter().chain(retired) {
+            run.count(&mut tries);
+        }
+        tries
+    }
+
+    /// Experiments whose quality is still to be asked for.
+    #[must_use]
+    pub fn unasked(&self) -> usize {
+        self.unasked.len()
     }
 
     /// How the quality of an experiment was judged; none if it never was.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ended, Made, RunStatus, State};
-use crate::execution::{Blame, Event, Figures, Verdict};
+use crate::execution::{Because, Blame, Event, Figures, ResultFile, Verdict};
 use crate::plan::Step;
 use crate::units::Digest;
 
@@ -106,14 +106,18 @@ impl State {
                     "verdict and result do not fit",
                 )?;
                 self.require(
+                    result.as_ref().is_none_or(ResultFile::is_below),
+                    "attempt_ended",
+                    "its result lies elsewhere",
+                )?;
+                self.require(
                     !matches!(verdict, Verdict::Skipped { .. }),
                     "attempt_ended",
                     "an attempt cannot be skipped",
                 )?;
                 self.running = None;
-                let last = self.runs[index].attempts.last_mut();
-                *last.expect("attempt() checked that one is open") =
-                    Some(Ended::With(verdict.clone(), result.clone()));
+                self.runs[index].end(Ended::With(verdict.clone(), result.clone()));
+                self.used = true;
                 self.judge_environment(verdict);
                 if let Verdict::Failed { cause } = verdict
                     && cause.blame == Blame::Config
@@ -130,6 +134,8 @@ impl State {
                     gpus: self.gpus.clone(),
                     simulated: *simulated,
                 });
+                self.wish_again(index);
+                self.wish_to_ask(index);
             }
             Event::AttemptInterrupted { run, attempt } => {
                 let index = self.attempt("attempt_interrupted", run, *attempt)?;
@@ -145,7 +151,13 @@ impl State {
                     "quality_assessed",
                     "the plan has no such experiment",
                 )?;
+                self.require(
+                    assessed.file.as_ref().is_none_or(ResultFile::is_below),
+                    "quality_assessed",
+                    "its file lies elsewhere",
+                )?;
                 self.quality.insert(*experiment, assessed.clone());
+                self.asked(experiment);
             }
             Event::ScoresAttached { experiment, scores } => {
                 self.require(
@@ -205,8 +217,34 @@ impl State {
                 )?;
                 for index in indices {
                     self.reopen(index);
+                    self.runs[index].because = Some(Because::Reopened);
                 }
                 self.unseal();
+            }
+            Event::RunRetried {
+                run,
+                attempt,
+                reason,
+                gap_seconds,
+            } => {
+                self.in_session("run_retried")?;
+                let index = self.run("run_retried", run)?;
+                let state = &self.runs[index];
+                let failed = matches!(
+                    &state.status,
+                    RunStatus::Ended {
+                        verdict: Verdict::Rejected { .. } | Verdict::Failed { .. },
+                        ..
+                    }
+                );
+                self.require(
+                    failed && state.attempts.len() == *attempt as usize,
+                    "run_retried",
+                    &format!(
+                        "attempt {attempt} at {run} is no last one that was rejected or failed"
+                    ),
+                )?;
+                self.retry(index, reason.clone(), *gap_seconds);
             }
             Event::CycleAdded {
                 cycle, plan_hash, ..
@@ -232,6 +270,7 @@ impl State {
                 self.require(!self.in_session, "sealed", "the session has not ended")?;
                 self.require(self.tally.due == 0, "sealed", "runs are due")?;
                 self.sealed = Some(*manifest_sha256);
+                self.wish_nothing();
             }
         }
         Ok(())
@@ -298,8 +337,7 @@ impl State {
             "attempt_started",
             &format!("attempt {attempt} at {run} is not the next"),
         )?;
-        self.runs[index].status = RunStatus::Running;
-        self.runs[index].attempts.push(None);
+        self.runs[index].begin();
         self.running = Some(index);
         Ok(())
     }

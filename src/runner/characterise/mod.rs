@@ -116,7 +116,11 @@ fn load_log(root: &Utf8Path) -> Utf8PathBuf {
         .join(format!("{}.log", std::process::id()))
 }
 
-fn chosen(
+/// The GPU that is meant: the named one, or the only one.
+///
+/// # Errors
+/// If there is none of that name, more than one without a name, or it is split into MIG devices.
+pub fn chosen(
     telemetry: &dyn GpuTelemetry,
     wanted: Option<&str>,
 ) -> Result<GpuEntry, CharacteriseError> {

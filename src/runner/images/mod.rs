@@ -14,6 +14,7 @@ use miette::Diagnostic;
 
 use self::dockerfile::Recipe;
 use super::project::{Project, ProjectError, read_text};
+use super::space::{NoSpace, require_for_engine};
 use crate::containers::{BuildArguments, ContainerEngine, EngineError, ImageBuild, ImageIdentity};
 use crate::diagnostics::{Exit, Fault};
 use crate::store::StoreError;
@@ -91,6 +92,10 @@ pub enum ImagesError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
+    /// The Engine's disk has no room for it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NoSpace(#[from] NoSpace),
     /// The Engine.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -212,5 +217,15 @@ pub async fn build<E: ContainerEngine>(
             });
         }
     }
+    require_for_engine(&engine.engine().await?, room(engine, &build).await?)?;
     Ok(engine.build(&build, progress).await?)
+}
+
+/// Bytes that a build takes of the Engine's disk, as far as can be known before it: the files, once as they are sent
+/// and once in the image, and as much as the image has now where there is one. What a first build downloads shows only
+/// then.
+async fn room<E: ContainerEngine>(engine: &E, build: &ImageBuild) -> Result<u64, EngineError> {
+    let files = build.files.iter().map(|file| file.bytes.len() as u64);
+    let present = engine.image(&build.reference).await?;
+    Ok(2 * files.sum::<u64>() + present.map_or(0, |image| image.size_bytes))
 }

@@ -1,5 +1,6 @@
 //! Having a model: found in the store, fetched into it, or a folder of the user's.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,11 +8,13 @@ use lem_protocol::{FetchReply, FetchRequest, Model, ModelFile};
 
 use super::Models;
 use super::fetching::{Fetching, Owner};
+use super::hashing::hashed;
 use crate::campaign::{ModelRequest, is_commit};
 use crate::containers::ContainerEngine;
 use crate::execution::{Blame, Cause};
 use crate::runner::StopSignal;
 use crate::runner::lease::Lease;
+use crate::runner::space::disk_cause;
 use crate::store::{
     FoundModel, LocalError, ModelIdentity, ModelLock, Place, StoreError, StoredModel, local_files,
     sums_of, write_durable,
@@ -164,9 +167,12 @@ pub struct Watch<'a> {
 #[must_use]
 pub fn look(models: &Models, wanted: &Wanted) -> Option<ModelIdentity> {
     match wanted {
-        Wanted::Local { .. } => local(models, wanted, &mut |_, _| ())
-            .ok()
-            .map(|it| it.identity),
+        Wanted::Local { name, path, config } => {
+            let (_, names) = local_size(path).ok()?;
+            let on = |_| ControlFlow::Continue(());
+            let found = local(name, path, config, &names, &models.memory(), &on);
+            found.ok().map(|it| it.identity)
+        }
         _ => Some(models.store.find(&wanted.place()?)?.model.identity),
     }
 }
@@ -183,10 +189,21 @@ pub async fn ensure<E: ContainerEngine>(
     lease: &Lease,
     watch: &mut Watch<'_>,
 ) -> Result<Ensured, Cause> {
-    if let Wanted::Local { .. } = wanted {
-        return local(models, wanted, watch.told);
+    if let Wanted::Local { name, path, config } = wanted {
+        let (size, names) = local_size(path)?;
+        let (of, memory, folder) = (name.clone(), models.memory(), path.clone());
+        let wanted = config.clone();
+        let summed = hashed(size, watch, move |piece| {
+            local(&of, &folder, &wanted, &names, &memory, piece)
+        });
+        return summed.await?;
     }
     models.store.make().map_err(disk)?;
+    if let Some(found) = wanted.place().and_then(|place| models.store.find(&place)) {
+        return Ok(ensured(found, false));
+    }
+    // One fetch of an owner at a time: its container has one name, and who comes second would end it.
+    let _own = held(models, &owner.lock(), watch.stop).await?;
     let place = match wanted.place() {
         Some(place) => place,
         None => resolved(engine, models, wanted, owner, lease, watch).await?,
@@ -199,20 +216,41 @@ pub async fn ensure<E: ContainerEngine>(
     if let Some(found) = models.store.find(&place) {
         return Ok(ensured(found, false));
     }
-    let partial = models.store.partial(&place).map_err(disk)?;
-    let files = match wanted {
-        Wanted::Dummy { config } => only_config(&models.store.root().join(&partial), config)?,
-        _ => {
-            let request = request(models, wanted, &place, partial);
-            match asked(engine, models, owner, lease, &request, watch).await? {
-                FetchReply::Done { files } => files,
-                other => return Err(odd(&other)),
-            }
+    let folder = models.store.partial(&place).map_err(disk)?;
+    let request = match wanted {
+        Wanted::Hub { id, .. } => FetchRequest::Hub {
+            endpoint: models.endpoint.clone(),
+            id: id.clone(),
+            commit: place.name().to_owned(),
+            folder,
+        },
+        Wanted::Random { config, seed } => FetchRequest::Random {
+            config: config.clone(),
+            seed: *seed,
+            folder,
+        },
+        // Only a config: there is nothing to fetch.
+        Wanted::Dummy { config } | Wanted::Local { config, .. } => {
+            let files = only_config(&models.store.root().join(&folder), config)?;
+            return kept(models, wanted, &place, files);
         }
     };
-    let (source, id, revision) = named(wanted, &place);
+    match asked(engine, models, owner, lease, &request, watch).await? {
+        FetchReply::Done { files } => kept(models, wanted, &place, files),
+        other => Err(odd(&other)),
+    }
+}
+
+/// Turns what was had into the model at its place.
+fn kept(
+    models: &Models,
+    wanted: &Wanted,
+    place: &Place,
+    files: Vec<ModelFile>,
+) -> Result<Ensured, Cause> {
+    let (source, id, revision) = named(wanted, place);
     let model = StoredModel::new(source, &id, revision, files);
-    let kept = models.store.commit(&place, model).map_err(disk)?;
+    let kept = models.store.commit(place, model).map_err(disk)?;
     Ok(ensured(kept, true))
 }
 
@@ -233,30 +271,6 @@ fn named(wanted: &Wanted, place: &Place) -> (&'static str, String, Option<String
         Wanted::Dummy { .. } => ("dummy", place.name().to_owned(), None),
         Wanted::Local { name, .. } => ("local", name.clone(), None),
         Wanted::Hub { id, .. } => ("hub", id.clone(), Some(place.name().to_owned())),
-    }
-}
-
-fn request(models: &Models, wanted: &Wanted, place: &Place, folder: String) -> FetchRequest {
-    match wanted {
-        Wanted::Hub { id, .. } => FetchRequest::Hub {
-            endpoint: models.endpoint.clone(),
-            id: id.clone(),
-            commit: place.name().to_owned(),
-            folder,
-        },
-        Wanted::Random { config, seed } => FetchRequest::Random {
-            config: config.clone(),
-            seed: *seed,
-            folder,
-            threads: 0,
-        },
-        // These two are never asked for.
-        Wanted::Dummy { config } | Wanted::Local { config, .. } => FetchRequest::Random {
-            config: config.clone(),
-            seed: 0,
-            folder,
-            threads: 0,
-        },
     }
 }
 
@@ -302,10 +316,20 @@ async fn resolved<E: ContainerEngine>(
     })
 }
 
-async fn locked(models: &Models, place: &Place, stop: &StopSignal) -> Result<ModelLock, Cause> {
+/// The lock of a place.
+pub(super) async fn locked(
+    models: &Models,
+    place: &Place,
+    stop: &StopSignal,
+) -> Result<ModelLock, Cause> {
+    held(models, &place.key(), stop).await
+}
+
+/// The lock of that name, once no other lemctl has it.
+async fn held(models: &Models, name: &str, stop: &StopSignal) -> Result<ModelLock, Cause> {
     let mut stop = stop.clone();
     loop {
-        if let Some(lock) = ModelLock::take(&models.store, place).map_err(disk)? {
+        if let Some(lock) = ModelLock::named(&models.store, name).map_err(disk)? {
             return Ok(lock);
         }
         tokio::select! {
@@ -328,25 +352,30 @@ fn only_config(folder: &Utf8Path, text: &str) -> Result<Vec<ModelFile>, Cause> {
     }])
 }
 
-/// A folder of the user's: nothing is copied, every file is summed.
-fn local(
-    models: &Models,
-    wanted: &Wanted,
-    told: &mut dyn FnMut(u64, u64),
-) -> Result<Ensured, Cause> {
-    let Wanted::Local { name, path, config } = wanted else {
-        return Err(environment("fetch_failed", "only a folder is local"));
-    };
-    let unfit = |what: String| Cause::new(Blame::Config, "model_unavailable", what);
+fn unfit(what: String) -> Cause {
+    Cause::new(Blame::Config, "model_unavailable", what)
+}
+
+/// Bytes and names of the files of a folder of the user's.
+fn local_size(path: &Utf8Path) -> Result<(u64, Vec<String>), Cause> {
     let names = local_files(path).map_err(|error| match error {
         LocalError::Unfit { .. } => unfit(error.to_string()),
         LocalError::Store(error) => unfit(error.to_string()),
     })?;
     let size = |name: &String| std::fs::metadata(path.join(name)).map_or(0, |file| file.len());
-    let total: u64 = names.iter().map(size).sum();
-    told(0, total);
-    let files = sums_of(path, &names, &models.memory(), &|_| ()).map_err(disk)?;
-    told(total, total);
+    Ok((names.iter().map(size).sum(), names))
+}
+
+/// A folder of the user's: nothing is copied, every file is summed.
+fn local(
+    name: &str,
+    path: &Utf8Path,
+    config: &str,
+    names: &[String],
+    memory: &Utf8Path,
+    piece: &dyn Fn(u64) -> ControlFlow<()>,
+) -> Result<Ensured, Cause> {
+    let files = sums_of(path, names, memory, piece).map_err(disk)?;
     let now = files.iter().find(|file| file.path == "config.json");
     if now.is_none_or(|file| file.sha256 != *config) {
         return Err(unfit(format!(
@@ -354,7 +383,7 @@ fn local(
         )));
     }
     let model = StoredModel::new("local", name, None, files);
-    let folder = path.clone();
+    let folder = path.to_owned();
     Ok(ensured(FoundModel { folder, model }, false))
 }
 
@@ -366,10 +395,8 @@ fn odd(reply: &FetchReply) -> Cause {
     )
 }
 
-fn disk(error: StoreError) -> Cause {
-    let full = error.source.kind() == std::io::ErrorKind::StorageFull;
-    let code = if full { "disk_full" } else { "disk" };
-    environment(code, error.to_string())
+pub(super) fn disk(error: StoreError) -> Cause {
+    disk_cause(&error)
 }
 
 fn environment(code: &str, message: impl Into<String>) -> Cause {

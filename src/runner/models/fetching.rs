@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use lem_protocol::{AGENT, FETCH, FetchReply, FetchRequest};
 use tokio::io::AsyncWriteExt;
 
-use super::{Models, Wanted};
+use super::{Models, Token, Wanted};
 use crate::containers::{
     ContainerEngine, ContainerId, ContainerSpec, EngineError, ExecOutput, Overlay, labels,
 };
@@ -16,7 +16,9 @@ use crate::runner::StopSignal;
 use crate::runner::containers::engine_cause;
 use crate::runner::lease::Lease;
 use crate::runner::live::{self, Live};
+use crate::runner::space::disk_cause;
 use crate::store::Folders;
+use crate::units::Digest;
 use crate::worker::{Lines, Piece, printable};
 
 /// Longest line that is read: 4096 files with names of 255 bytes.
@@ -51,6 +53,7 @@ pub(super) struct Fetching<'a, E> {
     live: Live,
     base: camino::Utf8PathBuf,
     lease: &'a Lease,
+    token: Option<Token>,
 }
 
 /// Whose container it is.
@@ -81,6 +84,11 @@ impl Owner {
             live: format!("fetch-{key}"),
         }
     }
+
+    /// Name of the lock that one fetch of this owner holds.
+    pub(super) fn lock(&self) -> String {
+        Digest::of(format!("owner {}", self.name).as_bytes()).short(16)
+    }
 }
 
 impl<'a, E: ContainerEngine> Fetching<'a, E> {
@@ -98,15 +106,11 @@ impl<'a, E: ContainerEngine> Fetching<'a, E> {
             let what = "no Compose file of the campaign's backends has a service `fetch`";
             return Err(environment("no_fetch_service", what).hint("git checkout -- compose"));
         };
-        let disk = |error: crate::store::StoreError| environment("disk", error.to_string());
+        let disk = |error: crate::store::StoreError| disk_cause(&error);
         models.store.make().map_err(disk)?;
         let base = models.root.join(".lem").join(&owner.live);
         let identity = models.identity;
         let live = Live::at(&base, identity.uid, identity.gid).map_err(disk)?;
-        if let Some(token) = &models.token {
-            let path = live.control.join("token");
-            token.write(&path).map_err(disk)?;
-        }
         lease.hold(&live.control).map_err(disk)?;
         let overlay = Overlay {
             name: format!("lem-{}", owner.name),
@@ -130,6 +134,7 @@ impl<'a, E: ContainerEngine> Fetching<'a, E> {
                 live,
                 base,
                 lease,
+                token: models.token.clone(),
             }),
             Err(cause) => {
                 lease.release(&live.control);
@@ -176,6 +181,14 @@ impl<'a, E: ContainerEngine> Fetching<'a, E> {
         let mut line = serde_json::to_vec(request)
             .map_err(|error| environment("fetch_failed", error.to_string()))?;
         line.push(b'\n');
+        // Never a file: what ends lemctl here leaves no copy behind.
+        let needs_it = matches!(
+            request,
+            FetchRequest::Hub { .. } | FetchRequest::Resolve { .. }
+        );
+        if let Some(token) = self.token.as_ref().filter(|_| needs_it) {
+            line.extend(token.line());
+        }
         let sent = async {
             session.stdin.write_all(&line).await?;
             session.stdin.shutdown().await
@@ -253,7 +266,7 @@ impl<'a, E: ContainerEngine> Fetching<'a, E> {
         .hint("lemctl images build fetch")
     }
 
-    /// Removes it and what it mounted: the token among it.
+    /// Removes it and what it mounted.
     pub(super) async fn end(self) {
         let removed = self.engine.remove(&self.id).await;
         self.lease.release(&self.live.control);
@@ -263,7 +276,7 @@ impl<'a, E: ContainerEngine> Fetching<'a, E> {
     }
 }
 
-/// Removes what an earlier fetch of the same owner left. Whoever asks holds the model's lock, so it is nobody's.
+/// Removes what an earlier fetch of the same owner left. Whoever asks holds the owner's lock, so it is nobody's.
 async fn clear<E: ContainerEngine>(engine: &E, owner: &Owner) -> Result<(), Cause> {
     let ours: Vec<(&str, &str)> = [labels::ROOT, labels::BACKEND]
         .iter()

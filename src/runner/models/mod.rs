@@ -5,8 +5,10 @@
 
 mod ensure;
 mod fetching;
+mod hashing;
 mod step;
 mod token;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,7 @@ pub use ensure::{Ensured, Wanted, Watch, ensure, look};
 pub use fetching::Owner;
 pub use step::{drift, recorded};
 pub use token::Token;
+pub use verify::verify;
 
 /// The hub that is asked where nothing else is said.
 const HUB: &str = "https://huggingface.co";

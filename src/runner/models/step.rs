@@ -98,10 +98,13 @@ impl<E: ContainerEngine> Runner<E> {
             ));
         }
         self.is_the_one(backend, &ensured)?;
+        let gpus = &self.opened.planned.campaign.gpus;
+        let environment_hash = self.setting.environment_hash(gpus, Some(&ensured.identity));
         let mut detail = serde_json::to_value(&ensured.identity).unwrap_or_default();
         detail["name"] = json!(shown(&ensured));
         detail["bytes"] = json!(ensured.bytes);
         detail["files"] = json!(ensured.files);
+        detail["environment_hash"] = json!(environment_hash);
         if let Wanted::Hub { revision, .. } = &asked {
             detail["requested"] = json!(revision);
         }

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::set;
-use crate::store::{StoreError, read_bounded};
+use crate::store::read_bounded;
 
 /// Longest token, in bytes.
 const MAX_BYTES: u64 = 4096;
@@ -46,18 +44,9 @@ impl Token {
         good.then(|| Self(text.to_owned()))
     }
 
-    /// Puts it into a file that only its owner can read.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub(super) fn write(&self, path: &Utf8Path) -> Result<(), StoreError> {
-        std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o400)
-            .open(path)
-            .and_then(|mut file| file.write_all(self.0.as_bytes()))
-            .map_err(StoreError::at("write", path))
+    /// As `lem-fetch` reads it, after its request.
+    pub(super) fn line(&self) -> Vec<u8> {
+        format!("{}\n", self.0).into_bytes()
     }
 }
 

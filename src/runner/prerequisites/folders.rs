@@ -5,11 +5,14 @@ use std::io::Write;
 use camino::Utf8Path;
 
 use super::CheckLine;
+use crate::environment::Disk;
 
 /// Below this much free space a campaign cannot run, in bytes.
 const LEAST: u64 = 500 << 20;
 /// Below this much free space a long campaign may run out, in bytes.
 const COMFORTABLE: u64 = 5 << 30;
+/// With room for fewer files than this a campaign cannot run.
+const FILES: u64 = 1000;
 
 /// `results/` and `manifests/`: a real file is made in each, since mode bits do not tell of full disks,
 /// read-only mounts or access lists. A folder that is not there yet will be made, so its parent counts.
@@ -44,40 +47,62 @@ fn try_file(folder: &Utf8Path) -> std::io::Result<()> {
     tried.and(removed)
 }
 
-/// Free space where results go and, where it can be seen, where the Engine keeps its data.
+/// Free space where lemctl writes and, where it can be seen, where the Engine keeps its data: a line for each disk.
 pub(super) fn space(root: &Utf8Path, data_root: Option<&str>) -> Vec<CheckLine> {
-    let mut lines = vec![space_line("disk space", "here", free(root.as_str()))];
+    let mut lines = Vec::new();
+    let mut seen = Vec::new();
+    for name in ["results", "manifests", ".lem", "models"] {
+        let disk = Disk::of(&root.join(name));
+        if let Ok(disk) = &disk {
+            if seen.contains(&disk.device) {
+                continue;
+            }
+            seen.push(disk.device);
+        }
+        let line = match lines.len() {
+            0 => "disk space".to_owned(),
+            _ => format!("disk space {name}"),
+        };
+        lines.push(space_line(&line, &format!("for {name}/"), disk));
+    }
     // A remote or rootless Engine's data root may not be visible from here: then there is nothing to say.
-    if let Some(free) = data_root.and_then(|path| free(path).ok()) {
+    if let Some(disk) = data_root.and_then(|path| Disk::of(Utf8Path::new(path)).ok()) {
         lines.push(space_line(
             "engine disk space",
             "for the Engine's data",
-            Ok(free),
+            Ok(disk),
         ));
     }
     lines
 }
 
-fn space_line(name: &str, place: &str, free: std::io::Result<u64>) -> CheckLine {
-    let free = match free {
-        Ok(free) => free,
+fn space_line(name: &str, place: &str, disk: std::io::Result<Disk>) -> CheckLine {
+    let disk = match disk {
+        Ok(disk) => disk,
         Err(error) => return CheckLine::warn(name, format!("cannot be told: {error}"), "df -h ."),
     };
-    let detail = format!("{:.1} GiB free {place}", free as f64 / f64::from(1 << 30));
-    match free {
-        0..LEAST => CheckLine::fail(name, detail, "free some, or move the project"),
+    let free = disk.free_bytes as f64 / f64::from(1 << 30);
+    let mut detail = format!("{free:.1} GiB free {place}");
+    if let Some(files) = disk.free_files.filter(|files| *files < FILES) {
+        detail = format!("{detail}, and room for {files} files");
+        let fix = format!("remove small files there: df -i {}", disk.folder);
+        return CheckLine::fail(name, detail, fix);
+    }
+    match disk.free_bytes {
+        0..LEAST => {
+            let fix = format!(
+                "make room there (df -h {}), or move the folder",
+                disk.folder
+            );
+            CheckLine::fail(name, detail, fix)
+        }
         LEAST..COMFORTABLE => CheckLine::warn(
             name,
             detail,
-            "free some: journals and readings grow with the campaign",
+            "free some: journals and readings grow with the campaign; `up` asks for what it needs",
         ),
         _ => CheckLine::pass(name, detail),
     }
-}
-
-fn free(path: &str) -> std::io::Result<u64> {
-    let stat = rustix::fs::statvfs(path)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 #[cfg(test)]
@@ -110,13 +135,33 @@ mod tests {
     }
 
     #[test]
-    fn space_has_two_limits() {
-        let status = |free| space_line("disk space", "here", Ok(free)).status;
+    fn space_has_two_limits_and_files_one() {
+        let line = |free_bytes, free_files| {
+            let disk = Disk {
+                folder: "/x".into(),
+                device: 1,
+                free_bytes,
+                free_files,
+            };
+            space_line("disk space", "for results/", Ok(disk))
+        };
+        let status = |free| line(free, None).status;
         assert_eq!(status(LEAST - 1), Status::Fail);
         assert_eq!(status(LEAST), Status::Warn);
         assert_eq!(status(COMFORTABLE - 1), Status::Warn);
         assert_eq!(status(COMFORTABLE), Status::Pass);
-        assert!(free("/").unwrap() > 0);
-        assert!(free("/nowhere").is_err());
+        assert!(line(1, None).fix.unwrap().contains("/x"));
+        assert_eq!(line(COMFORTABLE, Some(FILES)).status, Status::Pass);
+        let files = line(COMFORTABLE, Some(FILES - 1));
+        assert!(files.status == Status::Fail && files.detail.contains("999 files"));
+    }
+
+    #[test]
+    fn one_line_for_each_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let lines = space(root, Some("/proc"));
+        let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, ["disk space", "engine disk space"]);
     }
 }

@@ -12,8 +12,8 @@ use crate::compose::ComposeFile;
 use crate::containers::{
     ContainerEngine, ContainerId, ContainerSpec, EngineError, Overlay, labels,
 };
-use crate::runner::containers::deviations;
 use crate::runner::live::{self, Live};
+use crate::runner::probed::deviations;
 use crate::runner::{Identity, agent, lease};
 use crate::store::{Folders, StoreError};
 use crate::units::Digest;

@@ -1,8 +1,9 @@
 //! A folder of the user's as a model: its files, their sums, and what was summed before.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,7 +11,7 @@ use lem_protocol::{MAX_MODEL_FILES, ModelFile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{StoreError, is_file_name, read_regular, write_durable};
+use super::{StoreError, is_file_name, opened, read_regular, write_durable};
 use crate::units::Digest;
 
 /// Most sums that are remembered.
@@ -78,15 +79,16 @@ pub fn local_files(folder: &Utf8Path) -> Result<Vec<String>, LocalError> {
 }
 
 /// Sizes and sums of files. A file whose path, size, time of change and inode are those of one that was summed
-/// before is not read again; what was summed is kept in `memory`. `progress` is told of bytes done.
+/// before is not read again; what was summed is kept in `memory`. `progress` is told of bytes done, and says whether to
+/// go on.
 ///
 /// # Errors
-/// If a file cannot be read.
+/// If a file cannot be read, or `progress` ended it.
 pub fn sums_of(
     folder: &Utf8Path,
     names: &[String],
     memory: &Utf8Path,
-    progress: &dyn Fn(u64),
+    progress: &dyn Fn(u64) -> ControlFlow<()>,
 ) -> Result<Vec<ModelFile>, StoreError> {
     let mut known = Memory::read(memory);
     let mut files = Vec::new();
@@ -96,7 +98,7 @@ pub fn sums_of(
         let stamp = Stamp::of(&std::fs::metadata(&path).map_err(StoreError::at("read", &path))?);
         let (bytes, sha256) = match known.sums.get(path.as_str()) {
             Some((seen, sha256)) if *seen == stamp => {
-                progress(stamp.bytes);
+                told(progress, stamp.bytes).map_err(StoreError::at("read", &path))?;
                 (stamp.bytes, sha256.clone())
             }
             _ => {
@@ -120,9 +122,48 @@ pub fn sums_of(
     Ok(files)
 }
 
-/// Size and SHA-256 of one file.
-pub(super) fn sum_of(path: &Utf8Path, progress: &dyn Fn(u64)) -> Result<(u64, String), StoreError> {
-    let mut file = File::open(path).map_err(StoreError::at("read", path))?;
+/// Sums files whatever is remembered of them. Gives those that look as they did when they were summed before and hold
+/// other bytes; the new sums are remembered.
+///
+/// # Errors
+/// As [`sums_of`].
+pub fn sums_anew(
+    folder: &Utf8Path,
+    names: &[String],
+    memory: &Utf8Path,
+    progress: &dyn Fn(u64) -> ControlFlow<()>,
+) -> Result<Vec<String>, StoreError> {
+    let mut known = Memory::read(memory);
+    let mut changed = Vec::new();
+    for name in names {
+        let path = folder.join(name);
+        let stamp = Stamp::of(&std::fs::metadata(&path).map_err(StoreError::at("read", &path))?);
+        let (_, sha256) = sum_of(&path, progress)?;
+        let summed = (stamp, sha256.clone());
+        let before = known.sums.insert(path.into_string(), summed);
+        if before.is_some_and(|(seen, sum)| seen == stamp && sum != sha256) {
+            changed.push(name.clone());
+        }
+    }
+    known.write(memory)?;
+    Ok(changed)
+}
+
+/// Tells of bytes; an error if that is to be the end.
+fn told(progress: &dyn Fn(u64) -> ControlFlow<()>, bytes: u64) -> std::io::Result<()> {
+    match progress(bytes) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(std::io::Error::other("it was stopped")),
+    }
+}
+
+/// Size and SHA-256 of one regular file.
+pub(super) fn sum_of(
+    path: &Utf8Path,
+    progress: &dyn Fn(u64) -> ControlFlow<()>,
+) -> Result<(u64, String), StoreError> {
+    let opened = opened(path, rustix::fs::OFlags::empty());
+    let mut file = opened.map_err(StoreError::at("read", path))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
@@ -137,7 +178,7 @@ pub(super) fn sum_of(path: &Utf8Path, progress: &dyn Fn(u64)) -> Result<(u64, St
             Ok(read) => {
                 hasher.update(&buffer[..read]);
                 bytes += read as u64;
-                progress(read as u64);
+                told(progress, read as u64).map_err(StoreError::at("read", path))?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(StoreError::at("read", path)(error)),

@@ -18,9 +18,17 @@ impl ModelLock {
     /// # Errors
     /// If its file cannot be made or locked.
     pub fn take(store: &ModelStore, place: &Place) -> Result<Option<Self>, StoreError> {
+        Self::named(store, &place.key())
+    }
+
+    /// Takes the lock of that name, which is a plain one.
+    ///
+    /// # Errors
+    /// As [`ModelLock::take`].
+    pub fn named(store: &ModelStore, name: &str) -> Result<Option<Self>, StoreError> {
         let folder: Utf8PathBuf = store.root().join(".locks");
         std::fs::create_dir_all(&folder).map_err(StoreError::at("make", &folder))?;
-        let path = folder.join(place.key());
+        let path = folder.join(name);
         // The file stays: who removed it could take it from under one who is about to lock it.
         let file = File::options()
             .write(true)

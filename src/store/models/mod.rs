@@ -7,15 +7,17 @@ mod local;
 mod lock;
 mod place;
 
+use std::ops::ControlFlow;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use lem_protocol::{MAX_MODEL_FILES, ModelFile};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, read_regular, sync_folder, write_durable};
+use super::{StoreError, opened, read_regular, sync_folder, write_durable};
 use crate::units::Digest;
 
-pub use local::{LocalError, local_files, sums_of};
+pub use local::{LocalError, local_files, sums_anew, sums_of};
 pub use lock::ModelLock;
 pub use place::Place;
 
@@ -185,6 +187,12 @@ impl ModelStore {
         folder.starts_with(&self.root).then(|| read_note(folder))?
     }
 
+    /// The place of a folder of the store.
+    #[must_use]
+    pub fn place_of(&self, folder: &Utf8Path) -> Option<Place> {
+        Place::at(folder.strip_prefix(&self.root).ok()?)
+    }
+
     /// Removes a model of the store.
     ///
     /// # Errors
@@ -225,9 +233,10 @@ impl FoundModel {
         wrong.map(|file| file.path.clone()).collect()
     }
 
-    /// Files whose bytes are not those of the description: every byte is read. `progress` is told of bytes read.
+    /// Files whose bytes are not those of the description: every byte is read. `progress` is told of bytes read; where it
+    /// ends the reading, what it did not see counts as damaged.
     #[must_use]
-    pub fn damage(&self, progress: &dyn Fn(u64)) -> Vec<String> {
+    pub fn damage(&self, progress: &dyn Fn(u64) -> ControlFlow<()>) -> Vec<String> {
         let mut damaged = self.wrong_sizes();
         for file in &self.model.files {
             if damaged.contains(&file.path) {

@@ -49,6 +49,16 @@ impl Place {
         })
     }
 
+    /// The place whose path below the store's root that is; none if it is that of no model.
+    pub(super) fn at(path: &camino::Utf8Path) -> Option<Self> {
+        let (parent, name) = (path.parent()?, path.file_name()?);
+        let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(part) if !part.starts_with('.'));
+        path.components().all(plain).then(|| Self {
+            parent: parent.to_string(),
+            name: name.to_owned(),
+        })
+    }
+
     /// Its path below the store's root.
     #[must_use]
     pub fn path(&self) -> String {

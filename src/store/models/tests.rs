@@ -42,13 +42,16 @@ fn a_model_is_found_once_it_is_whole() {
         (store.list().0, store.list().1.len()),
         (vec![found.clone()], 0)
     );
-    assert_eq!(found.damage(&|_| ()), Vec::<String>::new());
+    assert_eq!(
+        found.damage(&|_| ControlFlow::Continue(())),
+        Vec::<String>::new()
+    );
     assert_eq!(found.model.bytes(), 5);
 
     let weights = found.folder.join("w.safetensors");
     std::fs::write(&weights, "abd").unwrap();
     assert_eq!(
-        found.damage(&|_| ()),
+        found.damage(&|_| ControlFlow::Continue(())),
         ["w.safetensors"],
         "only its bytes tell"
     );
@@ -129,6 +132,7 @@ fn a_local_folder_is_summed_once() {
     let read = std::sync::atomic::AtomicU64::new(0);
     let count = |bytes| {
         read.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+        ControlFlow::Continue(())
     };
     let first = sums_of(&model, &names, &memory, &count).unwrap();
     assert_eq!(first[2].sha256, Digest::of(b"abc").to_string());

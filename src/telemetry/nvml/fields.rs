@@ -76,7 +76,13 @@ pub(super) fn value(
     value
 }
 
-/// The number of a tagged value (nvmlValueType_t); none when it is negative, not whole or of an unknown type.
+/// The number of a tagged value (nvmlValueType_t) whose 64 bits are `bits`; none when it is negative, not whole or
+/// of an unknown type.
+#[must_use]
+pub fn field_number(tag: u32, bits: u64) -> Option<u64> {
+    number(tag, nvmlValue_t { ullVal: bits })
+}
+
 fn number(tag: u32, value: nvmlValue_t) -> Option<u64> {
     // SAFETY: the union's members are all plain numbers of at most 64 bits, and all 64 bits were set
     // before NVML wrote the tagged one; reading any of them is defined.

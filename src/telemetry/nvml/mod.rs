@@ -14,6 +14,9 @@ mod library;
 mod power;
 mod processes;
 
+pub use fields::field_number;
+pub use power::power_samples;
+
 use camino::Utf8Path;
 
 use self::devices::Devices;

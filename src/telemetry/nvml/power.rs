@@ -92,30 +92,41 @@ pub(super) fn samples(
         Err(NvmlError::NotFound) => return Ok(Vec::new()),
         other => other.map_err(|error| refused("power_samples", &error))?,
     };
+    let found = found
+        .into_iter()
+        .map(|sample| (sample.timestamp, milliwatts(&sample.value)));
+    Ok(power_samples(found, since_us))
+}
+
+/// What a buffer of (stamp in µs, milliwatts) says: the samples newer than `since_us` that can be a power, ascending,
+/// one for a stamp.
+#[must_use]
+pub fn power_samples(
+    found: impl IntoIterator<Item = (u64, f64)>,
+    since_us: u64,
+) -> Vec<PowerSample> {
     let mut samples: Vec<PowerSample> = found
         .into_iter()
         // Places of the buffer that were never filled have no stamp.
-        .filter(|sample| sample.timestamp > since_us)
-        .filter_map(|sample| {
-            Some(PowerSample {
-                stamp_us: sample.timestamp,
-                watts: sample_milliwatts(&sample.value)? / 1e3,
-            })
+        .filter(|(stamp_us, _)| *stamp_us > since_us)
+        .filter(|(_, milliwatts)| milliwatts.is_finite() && *milliwatts >= 0.0)
+        .map(|(stamp_us, milliwatts)| PowerSample {
+            stamp_us,
+            watts: milliwatts / 1e3,
         })
         .collect();
     samples.sort_by_key(|sample| sample.stamp_us);
     samples.dedup_by_key(|sample| sample.stamp_us);
-    Ok(samples)
+    samples
 }
 
-fn sample_milliwatts(value: &SampleValue) -> Option<f64> {
-    let milliwatts = match *value {
+fn milliwatts(value: &SampleValue) -> f64 {
+    match *value {
         SampleValue::F64(number) => number,
         SampleValue::U32(number) => f64::from(number),
         SampleValue::U64(number) => number as f64,
         SampleValue::I64(number) => number as f64,
-    };
-    (milliwatts.is_finite() && milliwatts >= 0.0).then_some(milliwatts)
+    }
 }
 
 fn watts(milliwatts: u64) -> f64 {

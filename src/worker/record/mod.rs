@@ -70,6 +70,20 @@ pub fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<Record, String> {
             ("done was read", expected.done_ns),
         ],
     )?;
+    if record
+        .marks
+        .iter()
+        .any(|mark| matches!(mark.name, MarkName::WarmupStart | MarkName::WarmupEnd))
+    {
+        in_order(
+            "warm-up",
+            &[
+                ("warmup_start", mark(&record, MarkName::WarmupStart)?),
+                ("warmup_end", mark(&record, MarkName::WarmupEnd)?),
+                ("measure_start", start),
+            ],
+        )?;
+    }
     let seconds = (end - start) as f64 / 1e9;
     if seconds < expected.measure.min_seconds {
         return Err(format!(

@@ -61,6 +61,34 @@ fn closed_loop() -> Record {
     }
 }
 
+#[test]
+fn a_warm_up_is_marked_whole_and_before_the_window() {
+    let with = |marks: &[(MarkName, u64)]| {
+        let mut record = record();
+        let marks = marks.iter().map(|(name, at)| Mark {
+            name: *name,
+            monotonic_ns: *at,
+        });
+        record.marks.splice(0..0, marks);
+        checked(&record)
+    };
+    use MarkName::{WarmupEnd, WarmupStart};
+    assert!(with(&[(WarmupStart, 10), (WarmupEnd, 900)]).is_ok());
+    for (marks, why) in [
+        (&[(WarmupStart, 10)][..], "no mark WarmupEnd"),
+        (&[(WarmupEnd, 10)], "no mark WarmupStart"),
+        (&[(WarmupStart, 900), (WarmupEnd, 10)], "warmup_start"),
+        (&[(WarmupStart, 10), (WarmupEnd, 1_001)], "warmup_end"),
+        (
+            &[(WarmupStart, 10), (WarmupEnd, 20), (WarmupEnd, 30)],
+            "two marks",
+        ),
+    ] {
+        let told = with(marks).unwrap_err();
+        assert!(told.contains(why), "{marks:?}: {told}");
+    }
+}
+
 fn checked(record: &Record) -> Result<Record, String> {
     checked_as(record, Arrival::Batch {})
 }
@@ -91,6 +119,15 @@ fn checked_with<'a>(
     arrival: Arrival,
     change: impl FnOnce(&mut Expected<'a>),
 ) -> Result<Record, String> {
+    let bytes = serde_json::to_vec(record).expect("writes");
+    checked_bytes(&bytes, arrival, change)
+}
+
+fn checked_bytes<'a>(
+    bytes: &[u8],
+    arrival: Arrival,
+    change: impl FnOnce(&mut Expected<'a>),
+) -> Result<Record, String> {
     let mut expected = Expected {
         attempt: "e.c1.a1",
         backend: "reference",
@@ -109,7 +146,7 @@ fn checked_with<'a>(
         done_ns: 2_000_002_000,
     };
     change(&mut expected);
-    check(&serde_json::to_vec(record).expect("writes"), &expected)
+    check(bytes, &expected)
 }
 
 #[test]
@@ -196,6 +233,71 @@ fn every_lie_is_named() {
             "{word}: {error}"
         );
     }
+}
+
+/// Numbers that no record can hold, or whose sums no integer holds, and texts that are none: an answer, and no panic.
+#[test]
+fn numbers_without_bounds_are_refused() {
+    let text = serde_json::to_string(&record()).unwrap();
+    let expect = |text: &str, words: &str| {
+        let refused = checked_bytes(text.as_bytes(), Arrival::Batch {}, |_| ()).unwrap_err();
+        assert!(refused.contains(words), "{words}: {refused}");
+        assert!(
+            !refused.contains(crate::diagnostics::is_obeyed),
+            "{refused:?}"
+        );
+    };
+    let with = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    };
+    for number in [
+        "1e999",
+        "-1",
+        "1.5",
+        "NaN",
+        "Infinity",
+        "18446744073709551616",
+        "null",
+        "\"\\u001b[2J\"",
+    ] {
+        expect(
+            &with("\"queued_ns\":1000", &format!("\"queued_ns\":{number}")),
+            "not a record",
+        );
+        expect(
+            &with(
+                "\"output_tokens\":3",
+                &format!("\"output_tokens\":{number}"),
+            ),
+            "not a record",
+        );
+    }
+    let most = u64::MAX.to_string();
+    expect(&with("[10,20]", &format!("[{most},{most}]")), "last token");
+    expect(
+        &with(
+            "\"first_token_ns\":1500",
+            &format!("\"first_token_ns\":{most}"),
+        ),
+        "token",
+    );
+    expect(
+        &with("\"prompt\":0", "\"prompt\":4294967295"),
+        "prompt 4294967295 of 1",
+    );
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    expect(
+        &with(
+            "\"effective\":{}",
+            &format!("\"effective\":{{\"x\":{deep}}}"),
+        ),
+        "recursion",
+    );
+    expect(&with("{", "{\"schema_version\":1,"), "not a record");
+    let mut bytes = text.into_bytes();
+    bytes[5] = 0xff;
+    assert!(checked_bytes(&bytes, Arrival::Batch {}, |_| ()).is_err());
 }
 
 #[test]

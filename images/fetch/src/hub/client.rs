@@ -1,7 +1,6 @@
 //! Requests to a hub, and what its answers mean.
 
 use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 
 use ureq::config::RedirectAuthHeaders;
@@ -9,8 +8,8 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use super::listing::Listing;
-use crate::arguments::Arguments;
 use crate::failure::Failure;
+use crate::token::Token;
 
 /// First wait before another try; each further one is twice as long, up to [`LONGEST_WAIT`].
 const WAIT: Duration = Duration::from_millis(300);
@@ -19,8 +18,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub const TRIES: u32 = 5;
 /// Largest answer that is no file, in bytes.
 const MAX_ANSWER: u64 = 16 * 1024 * 1024;
-/// Longest token, in bytes.
-const MAX_TOKEN: u64 = 4096;
 
 /// A repository of a hub.
 pub struct Hub {
@@ -43,9 +40,13 @@ impl Hub {
     /// The repository `id` at `endpoint`.
     ///
     /// # Errors
-    /// If the address is none, or the token's file holds none.
-    pub fn new(endpoint: &str, id: &str, arguments: &Arguments) -> Result<Self, Failure> {
-        let patience = arguments.patience;
+    /// If the address is none.
+    pub fn new(
+        endpoint: &str,
+        id: &str,
+        patience: Duration,
+        token: Option<Token>,
+    ) -> Result<Self, Failure> {
         let endpoint = endpoint.trim_end_matches('/');
         let plain = endpoint.len() <= 300 && endpoint.bytes().all(|byte| byte.is_ascii_graphic());
         let authority = endpoint.split('/').nth(2).unwrap_or_default();
@@ -79,7 +80,7 @@ impl Hub {
             agent: config.into(),
             endpoint: endpoint.to_owned(),
             id: id.to_owned(),
-            authorization: authorization(&arguments.token)?,
+            authorization: token.map(|token| token.authorization()),
         })
     }
 
@@ -244,24 +245,6 @@ pub fn tries<T>(mut what: impl FnMut() -> Result<T, Miss>) -> Result<T, Failure>
 pub fn wait(done: u32, after: Option<Duration>) {
     let own = WAIT.saturating_mul(1 << done.saturating_sub(1).min(10));
     std::thread::sleep(after.unwrap_or(own).min(LONGEST_WAIT));
-}
-
-/// The header for the token of a file. No file is no token.
-fn authorization(path: &Path) -> Result<Option<String>, Failure> {
-    let Ok(file) = std::fs::File::open(path) else {
-        return Ok(None);
-    };
-    let mut text = String::new();
-    let read = file.take(MAX_TOKEN).read_to_string(&mut text);
-    let token = text.trim();
-    let good = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    match read {
-        Ok(_) if good => Ok(Some(format!("Bearer {token}"))),
-        _ => Err(Failure::new(
-            "bad_request",
-            "the token's file holds no token",
-        )),
-    }
 }
 
 /// A part of a path, percent-encoded.

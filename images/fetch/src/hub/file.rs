@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lem_protocol::ModelFile;
@@ -15,7 +15,7 @@ use super::listing::Entry;
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::progress::Progress;
-use crate::sums::Sum;
+use crate::sums::{Sum, git_blob};
 
 /// Most tries in all, also with progress between them: a hub that gives a byte a time is none.
 const MAX_TRIES: u32 = 200;
@@ -96,13 +96,7 @@ impl Target<'_> {
         loop {
             let size = self.fetch(&mut growing)?;
             let (bytes, sum) = (growing.sum.bytes(), growing.sum.clone().hex());
-            let right = size == bytes
-                && self
-                    .entry
-                    .sha256
-                    .as_ref()
-                    .is_none_or(|wanted| *wanted == sum);
-            if right {
+            if size == bytes && self.sums_agree(&growing.path, bytes, &sum)? {
                 return self.keep(&growing, sum);
             }
             self.progress.take_back(bytes);
@@ -111,8 +105,12 @@ impl Target<'_> {
             if wrong >= MAX_WRONG {
                 let _ = std::fs::remove_file(&growing.path);
                 let name = &self.entry.name;
+                let sum = match self.entry.sha256 {
+                    Some(_) => "SHA-256",
+                    None => "sum",
+                };
                 let message = format!(
-                    "{name} of {} came {wrong} times with other bytes than its SHA-256 says ({bytes} bytes)",
+                    "{name} of {} came {wrong} times with other bytes than its {sum} says ({bytes} bytes)",
                     self.hub.id
                 );
                 return Err(Failure::new("download_broken", message).hint(
@@ -134,11 +132,7 @@ impl Target<'_> {
         let bytes = sum.bytes();
         let sha256 = sum.hex();
         let right = self.entry.bytes.is_none_or(|size| size == bytes)
-            && self
-                .entry
-                .sha256
-                .as_ref()
-                .is_none_or(|wanted| *wanted == sha256);
+            && self.sums_agree(&path, bytes, &sha256)?;
         if !right {
             std::fs::remove_file(&path).map_err(|error| Failure::disk("remove", &path, &error))?;
             return Ok(None);
@@ -149,6 +143,20 @@ impl Target<'_> {
             bytes,
             sha256,
         }))
+    }
+
+    /// Whether a file at `path` has the sums that the hub told: SHA-256 of a large one, git's own of the others.
+    fn sums_agree(&self, path: &Path, bytes: u64, sha256: &str) -> Result<bool, Failure> {
+        let large = self.entry.sha256.as_ref();
+        if large.is_some_and(|wanted| wanted != sha256) {
+            return Ok(false);
+        }
+        let Some(wanted) = &self.entry.blob else {
+            return Ok(true);
+        };
+        let blob = File::open(path).and_then(|file| git_blob(file, bytes));
+        let blob = blob.map_err(|error| Failure::disk("read", path, &error))?;
+        Ok(blob == *wanted)
     }
 
     fn keep(&self, growing: &Growing, sha256: String) -> Result<ModelFile, Failure> {

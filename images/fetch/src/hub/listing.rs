@@ -21,6 +21,8 @@ pub struct Entry {
     pub bytes: Option<u64>,
     /// SHA-256 (hex), if the hub knows: it does for large files.
     pub sha256: Option<String>,
+    /// The name that git gives its bytes (SHA-1, hex), if the hub tells it: for the files that git itself keeps.
+    pub blob: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +37,8 @@ struct SaidFile {
     rfilename: String,
     #[serde(default)]
     size: Option<u64>,
+    #[serde(default, rename = "blobId")]
+    blob: Option<String>,
     #[serde(default)]
     lfs: Option<SaidLarge>,
 }
@@ -59,14 +63,16 @@ impl Listing {
             return Err("it names no commit".to_owned());
         }
         let files = said.siblings.into_iter().map(|file| {
-            let (large, bytes) = match file.lfs {
-                Some(lfs) => (lfs.sha256, lfs.size.or(file.size)),
-                None => (None, file.size),
+            // Of a large file git keeps a pointer: that is what its blob is.
+            let (large, bytes, blob) = match file.lfs {
+                Some(lfs) => (lfs.sha256, lfs.size.or(file.size), None),
+                None => (None, file.size, file.blob),
             };
             Entry {
                 name: file.rfilename,
                 bytes,
                 sha256: large.filter(|sum| sum.len() == 64 && sum.bytes().all(hex)),
+                blob: blob.filter(|sum| sum.len() == 40 && sum.bytes().all(hex)),
             }
         });
         Ok(Self {

@@ -12,7 +12,7 @@ from lem_worker.strict import SKIP, U32, U64
 RECORD_SCHEMA_VERSION = 2
 QUALITY_SCHEMA_VERSION = 1
 
-MarkName = Literal["load_start", "load_end", "measure_start", "measure_end"]
+MarkName = Literal["load_start", "load_end", "warmup_start", "warmup_end", "measure_start", "measure_end"]
 TimingKind = Literal["measured", "estimated"]
 
 

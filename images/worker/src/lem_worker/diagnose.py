@@ -73,11 +73,18 @@ ROWS = (
         r"|minimum capability|(?:does not|doesn't) support (?:fp8|fp4|bfloat16|float32|dtype)|invalid dtype"
         r"|dtype\s+input should be|\bfloat32\b.{0,60}not (?:be )?supported",
     ),
+    # The campaign's GPUs are all there: `load` has looked. More ranks than those are the experiment's own.
+    Row(
+        Code.TOO_FEW_GPUS,
+        "name more GPUs in the campaign's gpus, or make the parallel sizes smaller",
+        r"invalid device ordinal|world size.{0,80}(?:larger|greater) than the (?:number of available|available) gpus"
+        r"|not enough gpus|\btp_size\b.{0,60}exceeds|requires.{0,20}\d+ gpus.{0,60}(?:available|visible|found)",
+    ),
     Row(
         Code.GPU_UNAVAILABLE,
         "the container does not have the GPUs that the engine wants: compare the campaign's gpus with the Compose "
         "file's devices",
-        r"invalid device ordinal|no cuda gpus are available|no cuda-capable device|cuda_error_no_device",
+        r"no cuda gpus are available|no cuda-capable device|cuda_error_no_device",
     ),
     Row(
         Code.CUDA_UNAVAILABLE,
@@ -153,12 +160,15 @@ def diagnose(error: BaseException, log: str = "", doing: str = "the engine faile
     )
 
 
+# Codes that say more than that a process died.
+TELLING = (Code.OUT_OF_MEMORY, Code.SHM_TOO_SMALL, Code.TOO_FEW_GPUS, Code.GPU_UNAVAILABLE, Code.BAD_DTYPE)
+
+
 def _from_log(said: list[str]) -> Fault | None:
     """Why an engine's process died, in its own words, where they are of a kind that says more than that it died."""
     for row in ROWS:
         for line in said:
-            telling = row.code in (Code.OUT_OF_MEMORY, Code.SHM_TOO_SMALL, Code.GPU_UNAVAILABLE, Code.BAD_DTYPE)
-            if telling and re.search(row.pattern, line, re.IGNORECASE):
+            if row.code in TELLING and re.search(row.pattern, line, re.IGNORECASE):
                 return Fault(row.code, _sentence("the engine died", "", line), row.hint)
     return None
 

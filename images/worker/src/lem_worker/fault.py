@@ -34,6 +34,7 @@ class Code(StrEnum):
     WORKLOAD_MISMATCH = "workload_mismatch"
     WORKLOAD_INVALID = "workload_invalid"
     # The environment's.
+    TOO_FEW_GPUS = "too_few_gpus"
     GPU_UNAVAILABLE = "gpu_unavailable"
     CUDA_UNAVAILABLE = "cuda_unavailable"
     SHM_TOO_SMALL = "shm_too_small"

@@ -108,6 +108,8 @@ class Conversation:
         self._said = said
         self._loaded: Loaded | None = None
         self._engine: Engine | None = None
+        # The warm-up since the load or the window before: its first beginning and its last end.
+        self._warmed: list[Mark] = []
         # Set when the engine is of no use any more.
         self._is_broken = False
 
@@ -216,7 +218,10 @@ class Conversation:
     def _warm_up(self, work: Work, to: Answered) -> WarmupOutcome:
         prepared = self._prepare(work)
         with self._idle_after():
-            ran = self._run(to, prepared, None, time.monotonic_ns())
+            start = self._mark(to, "warmup_start")
+            ran = self._run(to, prepared, None, start.monotonic_ns)
+            end = self._mark(to, "warmup_end", ran.end_ns)
+        self._warmed = [*(self._warmed[:1] or [start]), end]
         return WarmupOutcome(output_tokens=ran.output_tokens, elapsed_ns=ran.end_ns - ran.start_ns)
 
     def _measure(self, measure: Measure, to: Answered) -> MeasureOutcome:
@@ -245,7 +250,7 @@ class Conversation:
             effective={**loaded.facts.effective, **work.settings.effective},
             workload=measure.work.workload,
             arrival=work.arrival,
-            marks=[start, end],
+            marks=[*self._warmed, start, end],
             token_timing=ran.token_timing,
             requests=ran.requests,
             unfinished=ran.unfinished,
@@ -254,6 +259,7 @@ class Conversation:
             profile=profile,
         )
         written = outbox.write(self._places.outbox, attempt, "record.json", record, MAX_RECORD_BYTES)
+        self._warmed = []
         return MeasureOutcome(written.bytes, written.sha256)
 
     def _assess(self, assess: Assess, to: Answered) -> AssessOutcome:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from lem_worker.fault import Fault
+from lem_worker.engines.pytorch import compiling
+from lem_worker.fault import Code, Fault
 from tiny_llama import ON_GPU, Loader, Watched, prompts, submissions
 
 GREEDY = {"do_sample": False}
@@ -152,6 +153,28 @@ def test_compiled_code_sees_the_same_shapes_at_every_step(
     assert all(step == seen[0] for step in seen)
     with pytest.raises(Fault, match="static"):
         engine.settings({**parameters, "cache_implementation": "dynamic"})
+
+
+def test_more_shapes_than_are_compiled_are_an_error_and_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: Any = torch._dynamo.config
+    before = {
+        name: getattr(settings, name) for name in (*compiling.LIMITS, *compiling.SWITCHES) if hasattr(settings, name)
+    }
+    # The image has no C++ compiler: what is traced runs as it is, and is traced anew for every shape all the same.
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda call, mode, dynamic: real(call, backend="eager", dynamic=dynamic))
+    monkeypatch.setattr(compiling, "SHAPES", 3)
+    try:
+        double = compiling.compiled(lambda tensor: tensor * 2, "default")
+        for rows in (1, 2, 3, 2, 1):
+            assert double(torch.ones(rows, 2)).sum().item() == 4 * rows
+        with pytest.raises(Fault, match="more shapes than the 3") as refused:
+            double(torch.ones(5, 2))
+        assert refused.value.code is Code.UNSUPPORTED
+    finally:
+        for name, value in before.items():
+            setattr(settings, name, value)
+        torch._dynamo.reset()
 
 
 @pytest.mark.skipif(not ON_GPU, reason="compiled for real on a GPU only: LEM_TORCH_DEVICE=cuda")

@@ -65,6 +65,7 @@ fn what_is_simulated_short_drifted_or_of_a_whole_gpu_says_so() {
         parent_gpu: true,
         window_too_short: true,
         saturated: true,
+        latencies_incomplete: true,
         slo_missed: true,
         environment_drift: &drift,
         xids: &xids,
@@ -77,6 +78,7 @@ fn what_is_simulated_short_drifted_or_of_a_whole_gpu_says_so() {
             codes::PARENT_GPU_ENERGY,
             codes::WINDOW_TOO_SHORT,
             codes::SATURATED,
+            codes::LATENCIES_INCOMPLETE,
             codes::SLO_MISSED,
             codes::ENVIRONMENT_DRIFTED,
             codes::XID_REPORTED

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from lem_worker.engines.pytorch.caches import Caches, length_of
+from lem_worker.engines.pytorch.compiling import compiled
 
 
 class Decoder:
@@ -30,8 +31,7 @@ class Decoder:
         self._switched: ExitStack | None = None
         if self.compiles:
             # Prompts have many lengths and would be compiled again and again: only decoding is compiled.
-            mode = None if compile_mode == "default" else compile_mode
-            self._decode = torch.compile(model.__call__, mode=mode, dynamic=False)
+            self._decode = compiled(model.__call__, compile_mode)
 
     def synchronise(self) -> None:
         """Returns when the device has done everything that it was given."""

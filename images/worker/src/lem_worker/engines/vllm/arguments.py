@@ -8,6 +8,8 @@ from lem_worker.engines import keywords
 from lem_worker.requests import DummyModel, Model, Parameters
 
 LABEL = "vLLM"
+# What vLLM's own workers are extended by, so that they can be asked what they chose.
+EXTENSION = "lem_worker.engines.vllm.chosen.Chosen"
 # Keywords that are the worker's to decide: a campaign says these things elsewhere, or may not.
 REASONS = {
     "model": "the campaign's `model` says it",
@@ -22,6 +24,7 @@ REASONS = {
     "disable_log_stats": "statistics hold the times of phases",
     "enable_log_requests": "it would write a line for each request while energy is measured",
     "device_ids": "the campaign's `gpus` says it",
+    "worker_extension_cls": "the worker asks the engine's own workers through it",
 }
 # These take sets, which JSON does not have.
 SETS = ("cpu_offload_params", "offload_params")
@@ -48,6 +51,7 @@ def engine(parameters: Parameters, model: Model, folder: Path, known: Collection
         "tokenizer": str(folder),
         "disable_log_stats": False,
         "enable_log_requests": False,
+        "worker_extension_cls": EXTENSION,
     }
     # Without a tokenizer's files none can be started, and without weights none loaded, whatever is asked.
     if not keywords.has_tokenizer(folder):

@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,9 +19,14 @@ from lem_worker.engines.base import Facts, Settings, Submission
 from lem_worker.engines.plain import plain
 from lem_worker.engines.streaming import News, StreamingEngine
 from lem_worker.engines.vllm import arguments, effective
+from lem_worker.engines.vllm.chosen import Chosen
 from lem_worker.fault import Code, Fault
 from lem_worker.requests import Load, Parameters
 
+# The parameter whose choice is the engine's where the campaign leaves it open, and is not in its configuration.
+ATTENTION = "attention_backend"
+# How long the engine's workers may take to answer a question.
+ANSWER_SECONDS = 30.0
 # How long the engine core may take to end by itself.
 SHUTDOWN_SECONDS = 10.0
 
@@ -39,8 +45,8 @@ class VllmEngine(StreamingEngine):
         self._batch_size = 1
 
     def load(self, load: Load, stop: Callable[[], None]) -> Facts:
-        # As vLLM's own command line does: a fork would take this process's threads and pipes along.
-        os.environ.setdefault("VLLM_WORKER_MULTIPROCESSING_METHOD", "spawn")
+        # As vLLM's own server does: a fork would take this process's threads and pipes along.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         os.environ["VLLM_NO_USAGE_STATS"] = "1"
         os.environ["DO_NOT_TRACK"] = "1"
         from vllm.engine.arg_utils import AsyncEngineArgs
@@ -57,8 +63,10 @@ class VllmEngine(StreamingEngine):
         self._has_tokenizer = not config.model_config.skip_tokenizer_init
         self._batch_size = config.scheduler_config.max_num_seqs
         total, active = shape.count(self.model)
+        attention = self.within(_attention(self._llm), stop) if ATTENTION in load.parameters else None
+        held = effective.effective(load.parameters, config, engine_args)
         return Facts(
-            effective=effective.effective(load.parameters, config, engine_args),
+            effective=held if attention is None else {**held, ATTENTION: attention},
             model_parameters=total,
             active_parameters=active,
             vocab_size=config.model_config.get_vocab_size(),
@@ -173,6 +181,17 @@ async def _start(kind: Any, engine_args: Any, context: Any) -> Any:
     # Asked once in an engine's life, and not by the first request of a window.
     await llm.get_supported_tasks()
     return llm
+
+
+async def _attention(llm: Any) -> str | None:
+    """The kernels that the workers' attention layers use; several where layers differ, None where they do not say:
+    a fact that is missing must not cost a load."""
+    try:
+        answers = await llm.collective_rpc(Chosen.lem_attention_backends.__name__, timeout=ANSWER_SECONDS)
+        return "+".join(sorted({name for answer in answers for name in answer})) or None
+    except Exception as error:
+        print(f"lem_worker: the engine does not say which attention it uses: {error!r}", file=sys.stderr)  # noqa: T201
+        return None
 
 
 def _scheduled_ns(metrics: Any) -> int | None:

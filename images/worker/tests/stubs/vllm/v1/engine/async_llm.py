@@ -1,6 +1,8 @@
 """AsyncLLM: a scheduler that gives each running request a token a step."""
 
 import asyncio
+import importlib
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +21,30 @@ class EngineDeadError(Exception):
     """As vllm.v1.engine.exceptions has it."""
 
 
+class _Worker:
+    """As the engine's own, with a layer of attention and one that is none."""
+
+    def __init__(self, config: Any) -> None:
+        self.vllm_config = config
+
+
+class _Layer:
+    """An AttentionLayerBase."""
+
+    def get_attn_backend(self) -> Any:
+        assert "get_attn_backend" in SHAPES.methods("AttentionLayerBase")
+        return _Backend
+
+
+class _Backend:
+    """An AttentionBackend."""
+
+    @staticmethod
+    def get_name() -> str:
+        assert SHAPES.methods("AttentionBackend")["get_name"]["kind"] == "staticmethod"
+        return "FLASH_ATTN"
+
+
 class AsyncLLM:
     """Calls are checked against the recorded signatures."""
 
@@ -34,6 +60,10 @@ class AsyncLLM:
         assert isinstance(args, AsyncEngineArgs)
         assert bound["usage_context"] is UsageContext.OPENAI_API_SERVER
         asyncio.get_running_loop()
+        # A core that is forked out of a process with threads has their locks and pipes; the real one forks unless told.
+        assert os.environ.get("VLLM_WORKER_MULTIPROC_METHOD") == "spawn"
+        unheard = {name for name in os.environ if name.startswith("VLLM_")} - set(SHAPES.variables())
+        assert not unheard, f"the engine does not read {unheard}"
         if args.seed == 14:
             # An engine that starts hears nothing.
             time.sleep(60)
@@ -43,6 +73,15 @@ class AsyncLLM:
 
     async def get_supported_tasks(self) -> tuple[str, ...]:
         return ("generate",)
+
+    async def collective_rpc(self, *arguments: Any, **keywords: Any) -> list[Any]:
+        bound = SHAPES.check_call("AsyncLLM", "collective_rpc", *arguments, **keywords)
+        if self.args.seed == 15:
+            raise RuntimeError("Call to collective_rpc method failed: no such method")
+        module, _, name = self.args.worker_extension_cls.rpartition(".")
+        extension = getattr(importlib.import_module(module), name)
+        worker = type("Worker", (_Worker, extension), {})(self.vllm_config)
+        return [getattr(worker, bound["method"])()]
 
     async def is_paused(self) -> bool:
         if self.is_dead:
@@ -133,7 +172,10 @@ def _config(args: Any) -> Any:
             prefetch=held("PrefetchOffloadConfig", offload_group_size=0),
         ),
         "compilation_config": held(
-            "CompilationConfig", **(args.compilation_config or {}), cudagraph_capture_sizes=[1, 2, 4]
+            "CompilationConfig",
+            **(args.compilation_config or {}),
+            cudagraph_capture_sizes=[1, 2, 4],
+            static_forward_context={"layers.0.attn": _Layer(), "layers.1.attn": _Layer(), "layers.0.mlp": object()},
         ),
     }
     return SHAPES.build(

@@ -1,0 +1,9 @@
+//! libFuzzer on `subjects::compose`.
+#![no_main]
+
+#[path = "../../tests/support/campaigns.rs"]
+mod campaigns;
+#[path = "../../tests/support/subjects/mod.rs"]
+mod subjects;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| subjects::compose::run(bytes));

@@ -1,0 +1,351 @@
+//! Room on the disks: what a campaign will need, whether it is there before anything begins, and whether there is
+//! enough left for the next run. It also says what a disk that takes no more means for the campaign.
+//!
+//! What is needed is an estimate: how fast an engine is shows only when it runs. A disk that fills up all the same is
+//! met by looking again before every step, and by the room that the journal keeps.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use lem_protocol::MAX_RECORD_BYTES;
+use miette::Diagnostic;
+
+use super::session::Runner;
+use crate::campaign::{BaselinePolicy, Campaign, Workload};
+use crate::containers::EngineInfo;
+use crate::diagnostics::{Exit, Fault};
+use crate::environment::Disk;
+use crate::execution::{Blame, Cause, DISK, DISK_FULL};
+use crate::plan::Plan;
+use crate::store::StoreError;
+
+/// Left free on every disk that lemctl writes to: other programs need some, and a session that must end for want of
+/// room still writes a little.
+pub const RESERVE: u64 = 16 << 20;
+/// Files that are left free.
+const RESERVE_FILES: u64 = 64;
+/// A result beside its record: the config twice, figures, environment, intervals.
+const RESULT_BYTES: u64 = 48 << 10;
+/// A run's events, and its entry in the manifest.
+const JOURNAL_BYTES: u64 = 8 << 10;
+/// What an engine says while it loads and works.
+const LOG_BYTES: u64 = 256 << 10;
+/// A second of a window in a record: a line for each request and a number for each token, at some thousand tokens a
+/// second. Faster engines write more, which shows after the first run.
+const RECORD_BYTES_PER_SECOND: f64 = 48.0 * 1024.0;
+/// A token in a record.
+const TOKEN_BYTES: u64 = 12;
+/// A second of one GPU's readings, and what their file has besides.
+const READING_BYTES_PER_SECOND: f64 = 2048.0;
+const READINGS_BYTES: u64 = 24 << 10;
+/// Files and folders of a run.
+const FILES_PER_RUN: u64 = 6;
+
+/// What a campaign will write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Of its results, bytes.
+    pub results: u64,
+    /// Of its results, files and folders.
+    pub files: u64,
+    /// Of its manifest, bytes.
+    pub manifest: u64,
+    /// Of what containers mount while they run, bytes: records that are not fetched yet, and prompts.
+    pub live: u64,
+    /// Of its largest run, bytes.
+    pub largest: u64,
+}
+
+impl Need {
+    /// What `due` runs of a plan will write; which of them they are makes no difference here.
+    #[must_use]
+    pub fn of(plan: &Plan, campaign: &Campaign, due: usize) -> Self {
+        let experiments = plan.experiments.iter();
+        let sizes: Vec<u64> = experiments
+            .map(|experiment| run_bytes(campaign, &experiment.workload))
+            .collect();
+        let of_runs = plan.runs.iter().map(|run| sizes[run.experiment]);
+        let (sum, largest) = of_runs.fold((0_u64, 0_u64), |(sum, largest), bytes| {
+            (sum.saturating_add(bytes), largest.max(bytes))
+        });
+        let runs = plan.runs.len().max(1) as u64;
+        let due = due as u64;
+        let share = |all: u64| (u128::from(all) * u128::from(due) / u128::from(runs)) as u64;
+        let prompts = plan.experiments.iter();
+        let prompts = prompts.map(|experiment| experiment.workload.content.bytes.len() as u64);
+        Self {
+            results: share(sum.saturating_add(plan.loads.len() as u64 * LOG_BYTES)),
+            files: due * FILES_PER_RUN + 32,
+            manifest: runs * JOURNAL_BYTES,
+            live: largest.saturating_add(prompts.max().unwrap_or(0)),
+            largest,
+        }
+    }
+}
+
+fn run_bytes(campaign: &Campaign, workload: &Workload) -> u64 {
+    let window = workload.least_seconds();
+    let tokens = |length: &crate::campaign::PromptLength| u64::from(length.output_tokens);
+    let each = workload.content.lengths.iter().map(tokens).max();
+    let requests = u64::from(workload.measure.min_requests);
+    let requests = requests.max(workload.content.arrivals_ns.len() as u64);
+    let asked = requests.saturating_mul(each.unwrap_or(0).saturating_mul(TOKEN_BYTES) + 256);
+    let record = asked.max(bytes(window, RECORD_BYTES_PER_SECOND));
+    let mut all = RESULT_BYTES + JOURNAL_BYTES + record.min(MAX_RECORD_BYTES);
+    if !campaign.gpus.is_empty() {
+        let energy = &campaign.energy;
+        let around = match campaign.baseline {
+            BaselinePolicy::Off => 0.0,
+            _ => 2.0 * (energy.baseline_seconds + energy.settle_seconds) + energy.rewarm_seconds,
+        };
+        let warming = if campaign.warmup.enabled {
+            campaign.warmup.max_seconds
+        } else {
+            0.0
+        };
+        let readings = bytes(window + around + warming, READING_BYTES_PER_SECOND);
+        let gpus = campaign.gpus.len() as u64;
+        all = all.saturating_add(readings.saturating_mul(gpus) + READINGS_BYTES);
+    }
+    all
+}
+
+fn bytes(seconds: f64, per_second: f64) -> u64 {
+    (seconds * per_second).clamp(0.0, 1e15) as u64
+}
+
+/// One thing that needs room.
+struct Wanted {
+    folder: Utf8PathBuf,
+    bytes: u64,
+    files: u64,
+}
+
+/// A disk has not the room that a campaign or an image will need.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{folder} has {free} free, and about {needed} are needed")]
+#[diagnostic(
+    code(runner::no_space),
+    help("make room there (df -h {folder}; df -i {folder}), or move the folder to a larger disk")
+)]
+pub struct NoSpace {
+    folder: Utf8PathBuf,
+    free: String,
+    needed: String,
+}
+
+impl Fault for NoSpace {
+    fn exit(&self) -> Exit {
+        Exit::EnvironmentNotReady
+    }
+}
+
+/// Refuses a campaign for which there is no room: below the project's folder, or where the Engine keeps its data.
+///
+/// # Errors
+/// [`NoSpace`] names the folder, what is free, what is needed and what to do.
+pub fn require(root: &Utf8Path, need: &Need, engine: &EngineInfo) -> Result<(), NoSpace> {
+    let wanted = |name: &str, bytes: u64, files: u64| Wanted {
+        folder: root.join(name),
+        bytes,
+        files,
+    };
+    let mut all = vec![
+        wanted("results", need.results, need.files),
+        wanted("manifests", need.manifest, 4),
+        wanted(".lem", need.live, 16),
+    ];
+    all.extend(data_root(engine).map(|folder| Wanted {
+        folder,
+        bytes: 0,
+        files: 0,
+    }));
+    // Folders of one disk share its room: each is asked for what all of them need.
+    let disks: Vec<(&Wanted, Disk)> = all
+        .iter()
+        .filter_map(|wanted| Some((wanted, Disk::of(&wanted.folder).ok()?)))
+        .collect();
+    for (place, disk) in &disks {
+        let same = disks
+            .iter()
+            .filter(|(_, other)| other.device == disk.device);
+        let (bytes, files) = same.fold((RESERVE, RESERVE_FILES), |(bytes, files), (wanted, _)| {
+            (bytes.saturating_add(wanted.bytes), files + wanted.files)
+        });
+        if let Some(short) = short(disk, bytes, files) {
+            return Err(no_space(&place.folder, short));
+        }
+    }
+    Ok(())
+}
+
+/// What a disk has, and what it would have to have.
+struct Short {
+    free: String,
+    needed: String,
+}
+
+fn short(disk: &Disk, bytes: u64, files: u64) -> Option<Short> {
+    if disk.free_bytes < bytes {
+        return Some(Short {
+            free: amount(disk.free_bytes),
+            needed: amount(bytes),
+        });
+    }
+    let free = disk.free_files.filter(|free| *free < files)?;
+    Some(Short {
+        free: format!("room for {free} files"),
+        needed: format!("{files} files"),
+    })
+}
+
+fn no_space(folder: &Utf8Path, short: Short) -> NoSpace {
+    NoSpace {
+        folder: folder.to_owned(),
+        free: short.free,
+        needed: short.needed,
+    }
+}
+
+fn amount(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// Where the Engine keeps its data, if that can be seen from here.
+fn data_root(engine: &EngineInfo) -> Option<Utf8PathBuf> {
+    let folder = Utf8PathBuf::from(&engine.data_root);
+    (folder.is_absolute() && folder.exists()).then_some(folder)
+}
+
+/// Refuses what would fill the Engine's disk.
+///
+/// # Errors
+/// As [`require`].
+pub fn require_for_engine(engine: &EngineInfo, bytes: u64) -> Result<(), NoSpace> {
+    let disk = data_root(engine).and_then(|folder| Disk::of(&folder).ok());
+    let Some(disk) = disk else { return Ok(()) };
+    match short(&disk, RESERVE.saturating_add(bytes), RESERVE_FILES) {
+        Some(short) => Err(no_space(&disk.folder, short)),
+        None => Ok(()),
+    }
+}
+
+/// What a file that could not be written means for the campaign.
+pub(super) fn disk_cause(error: &StoreError) -> Cause {
+    let folder = error.path.parent().unwrap_or(&error.path);
+    if !error.is_full() {
+        let hint = format!(
+            "look at the folder and its disk (ls -ld {folder}; findmnt -T {folder}), then: lemctl campaign resume"
+        );
+        return Cause::new(Blame::Environment, DISK, error.to_string()).hint(hint);
+    }
+    let free = Disk::of(folder).map_or(0, |disk| disk.free_bytes);
+    let message = format!("{error}; {} are free there", amount(free));
+    Cause::new(Blame::Environment, DISK_FULL, message).hint(make_room(folder))
+}
+
+/// The cause where the Engine says that its own disk is full: it does so in the words of the system, without a code.
+pub(super) fn engine_disk_full(message: &str) -> Option<Cause> {
+    message.contains("no space left on device").then(|| {
+        Cause::new(Blame::Environment, DISK_FULL, message).hint(
+            "make room where the Engine keeps its data: docker system df, then docker info -f '{{.DockerRootDir}}'",
+        )
+    })
+}
+
+/// What the disk said of a worker's log.
+pub(super) fn log_error(logs: &Utf8Path, source: std::io::Error) -> StoreError {
+    StoreError {
+        action: "write",
+        path: logs.join("log"),
+        source,
+    }
+}
+
+fn make_room(folder: &Utf8Path) -> String {
+    format!("make room there (df -h {folder}; df -i {folder}), then: lemctl campaign resume")
+}
+
+impl<E> Runner<E> {
+    /// Why nothing more can be begun: there is no room, or the present worker's log could not be written.
+    pub(super) fn disk_trouble(&mut self) -> Option<Cause> {
+        let logs = self.opened.folders.logs();
+        let worker = self.engine.as_mut().map(|loaded| &mut loaded.worker);
+        if let Some(error) = worker.and_then(crate::worker::Worker::log_trouble) {
+            return Some(disk_cause(&log_error(&logs, error)));
+        }
+        self.want_of_room()
+    }
+
+    /// Why nothing more can be begun for want of room, if that is so. Asked before every step: it costs some
+    /// microseconds.
+    fn want_of_room(&self) -> Option<Cause> {
+        let folders = &self.opened.folders;
+        if self.opened.journal.is_short() {
+            let folder = folders.results();
+            let message = format!("{folder} has no room for more of the journal than its end");
+            let cause = Cause::new(Blame::Environment, DISK_FULL, message);
+            return Some(cause.hint(make_room(&folder)));
+        }
+        let next = RESERVE.saturating_add(self.largest_run);
+        let live = folders.root.join(".lem");
+        let own = [folders.results(), live].map(|folder| (folder, next));
+        let engine = data_root(&self.setting.engine_info).map(|folder| (folder, RESERVE));
+        own.into_iter().chain(engine).find_map(|(folder, bytes)| {
+            let Short { free, needed } = short(&Disk::of(&folder).ok()?, bytes, RESERVE_FILES)?;
+            let message = format!("{folder} has {free} free, the next run needs {needed}");
+            Some(Cause::new(Blame::Environment, DISK_FULL, message).hint(make_room(&folder)))
+        })
+    }
+
+    /// A failure while a disk is full says nothing of what failed: the disk is the cause. What its own config causes
+    /// stays what it is.
+    pub(super) fn or_of_disk(&self, cause: Cause) -> Cause {
+        if cause.blame == Blame::Config || cause.is_of_disk() {
+            return cause;
+        }
+        match self.want_of_room() {
+            Some(full) => Cause {
+                message: format!("{}; meanwhile: {cause}", full.message),
+                ..full
+            },
+            None => cause,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(free_bytes: u64, free_files: Option<u64>) -> Disk {
+        Disk {
+            folder: "/x".into(),
+            device: 1,
+            free_bytes,
+            free_files,
+        }
+    }
+
+    #[test]
+    fn bytes_and_files_are_both_needed() {
+        assert!(short(&disk(10, Some(10)), 10, 10).is_none());
+        assert!(short(&disk(10, None), 10, 10).is_none());
+        let bytes = short(&disk(1 << 20, Some(10)), 3 << 20, 10).expect("too few bytes");
+        assert_eq!((&*bytes.free, &*bytes.needed), ("1.0 MiB", "3.0 MiB"));
+        let files = short(&disk(10, Some(9)), 10, 10).expect("too few files");
+        assert_eq!(files.free, "room for 9 files");
+    }
+
+    #[test]
+    fn a_full_disk_and_a_closed_one_are_two_causes() {
+        let error = |code: i32| StoreError {
+            action: "write",
+            path: "/nowhere/results/x".into(),
+            source: std::io::Error::from_raw_os_error(code),
+        };
+        let full = disk_cause(&error(28));
+        assert_eq!((full.blame, &*full.code), (Blame::Environment, DISK_FULL));
+        assert!(full.hint.expect("a hint").contains("/nowhere/results"));
+        let closed = disk_cause(&error(30));
+        assert!(closed.is_of_disk() && closed.code == DISK, "{closed}");
+    }
+}

@@ -1,0 +1,178 @@
+//! What earlier lives left standing: removed by label and lock, as far as nobody holds it; one thing that cannot be
+//! removed keeps no other.
+
+use lemctl::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
+use lemctl::journal::Lock;
+use lemctl::runner::{hold_campaign, remove_fetches, remove_left_over, standing};
+use lemctl::store::Folders;
+
+use crate::stage::{EIGHT, Stage, service};
+
+fn slow(what: &str) -> EngineError {
+    EngineError::TimedOut {
+        what: what.to_owned(),
+        seconds: 30,
+    }
+}
+
+/// A container with what it mounts, as a session of campaign `id` makes it.
+async fn stand(stage: &Stage, id: &str, name: &str, backend: &str) -> Folders {
+    let folders = Folders::new(&stage.root(), name, id);
+    let base = folders.live().join(backend);
+    let campaign = [(labels::CAMPAIGN, id), (labels::CAMPAIGN_NAME, name)];
+    let root = folders.root_key();
+    let own = [(labels::ROOT, &*root), (labels::BACKEND, backend)];
+    let marks = campaign.iter().filter(|_| !id.is_empty()).chain(&own);
+    let container = match id {
+        "" => format!("lem-fetch-{root}-{name}"),
+        id => format!("lem-{id}-{backend}"),
+    };
+    let base = match id {
+        "" => stage.root().join(format!(".lem/fetch-{name}")),
+        _ => base,
+    };
+    for folder in ["control", "outbox"] {
+        std::fs::create_dir_all(base.join(folder)).unwrap();
+    }
+    for file in ["passwd", "group", "lease"] {
+        std::fs::write(base.join("control").join(file), "1\n").unwrap();
+    }
+    let overlay = Overlay {
+        name: container,
+        labels: marks
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        gpus: Vec::new(),
+        without_devices: Vec::new(),
+        control: base.join("control"),
+        outbox: base.join("outbox"),
+        model: None,
+    };
+    let spec = ContainerSpec::new(&service("reference"), &overlay).unwrap();
+    let created = stage.engine.create(&spec).await.unwrap();
+    stage.engine.start(&created).await.unwrap();
+    folders
+}
+
+const DEAD: &str = "20260101T000000Z-aaaaaa";
+const HELD: &str = "20260101T000001Z-bbbbbb";
+const GONE: &str = "20260101T000002Z-cccccc";
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_slow_to_go_keeps_no_other_and_is_tried_again() {
+    let stage = Stage::new(EIGHT);
+    let folders = stand(&stage, DEAD, "dead", "reference").await;
+    stand(&stage, DEAD, "dead", "gadget").await;
+    stage.engine.fail("remove", 0, slow("removing"));
+    let cleared = remove_left_over(&stage.engine, &folders).await.unwrap();
+    assert_eq!((cleared.removed.len(), cleared.left.len()), (2, 0));
+    assert_eq!(stage.engine.names(), [].into());
+    assert!(!folders.live().exists());
+    let again = remove_left_over(&stage.engine, &folders).await.unwrap();
+    assert_eq!((again.removed.len(), again.left.len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_does_not_go_is_named_and_keeps_its_folder() {
+    let stage = Stage::new(EIGHT);
+    let folders = stand(&stage, DEAD, "dead", "reference").await;
+    stand(&stage, DEAD, "dead", "gadget").await;
+    for _ in 0..20 {
+        let name = format!("remove lem-{DEAD}-gadget");
+        stage.engine.fail(&name, 0, slow("removing"));
+    }
+    let cleared = remove_left_over(&stage.engine, &folders).await.unwrap();
+    assert_eq!((cleared.removed.len(), cleared.left.len()), (1, 1));
+    assert_eq!(cleared.left[0].0.name, format!("lem-{DEAD}-gadget"));
+    // What it mounts is not taken from under it.
+    assert!(folders.live().exists());
+}
+
+/// A create that a killed lemctl asked for comes through after the first look.
+#[tokio::test(start_paused = true)]
+async fn one_that_appears_late_is_found() {
+    let stage = Stage::new(EIGHT);
+    let folders = stand(&stage, DEAD, "dead", "reference").await;
+    let look = async { remove_left_over(&stage.engine, &folders).await.unwrap() };
+    let late = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        stand(&stage, DEAD, "dead", "gadget").await;
+    };
+    let (cleared, ()) = tokio::join!(look, late);
+    assert_eq!((cleared.removed.len(), cleared.left.len()), (2, 0));
+    assert_eq!(stage.engine.names(), [].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_removes_what_dead_campaigns_left_and_nothing_that_is_held() {
+    let stage = Stage::new(EIGHT);
+    let dead = stand(&stage, DEAD, "dead", "reference").await;
+    let held = stand(&stage, HELD, "held", "reference").await;
+    let gone = stand(&stage, GONE, "gone", "reference").await;
+    stand(&stage, "", "0123456789abcdef", "fetch").await;
+    for folders in [&dead, &held] {
+        std::fs::create_dir_all(folders.results()).unwrap();
+    }
+    let _held = Lock::take(&held.results()).unwrap();
+    stage.up().await.unwrap();
+    let left = [
+        format!("lem-{HELD}-reference"),
+        format!("lem-{GONE}-reference"),
+    ];
+    assert_eq!(
+        stage.engine.names(),
+        left.into(),
+        "without results it is left to `down`"
+    );
+    assert!(!dead.live().exists() && held.live().exists() && gone.live().exists());
+    assert!(!stage.root().join(".lem/fetch-0123456789abcdef").exists());
+    let found = standing(&stage.engine, &stage.root()).await.unwrap();
+    assert_eq!(found, [held.clone(), gone.clone()]);
+    // Who holds it is told; the one without results is free, since nobody renews its lease.
+    let clock = &*stage.worker.clock;
+    let told = hold_campaign(&held, clock).await.unwrap_err().to_string();
+    assert!(
+        told.contains(&format!("pid {}", std::process::id())),
+        "{told}"
+    );
+    assert!(hold_campaign(&gone, clock).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_renewed_is_somebodys() {
+    let stage = Stage::new(EIGHT);
+    let gone = stand(&stage, GONE, "gone", "reference").await;
+    stand(&stage, "", "0123456789abcdef", "fetch").await;
+    let fetch = stage.root().join(".lem/fetch-0123456789abcdef");
+    let leases = [
+        gone.live().join("reference/control/lease"),
+        fetch.join("control/lease"),
+    ];
+    for lease in &leases {
+        std::fs::write(lease, "9000000000000\n").unwrap();
+    }
+    let clock = stage.worker.clock.clone();
+    let renewing = tokio::spawn({
+        let leases = leases.clone();
+        async move {
+            for second in 0.. {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                for lease in &leases {
+                    std::fs::write(lease, format!("900000000{second:04}\n")).unwrap();
+                }
+            }
+        }
+    });
+    assert!(hold_campaign(&gone, &*clock).await.is_err());
+    let kept = remove_fetches(&stage.engine, &stage.root(), &*clock, true).await;
+    assert_eq!(kept.unwrap().removed, []);
+    renewing.abort();
+    let _ = renewing.await;
+    // It holds for a while yet, and nobody renews it.
+    assert!(hold_campaign(&gone, &*clock).await.unwrap().is_none());
+    let hasty = remove_fetches(&stage.engine, &stage.root(), &*clock, false).await;
+    assert_eq!(hasty.unwrap().removed, []);
+    let patient = remove_fetches(&stage.engine, &stage.root(), &*clock, true).await;
+    assert_eq!(patient.unwrap().removed.len(), 1);
+    assert!(!fetch.exists());
+}
