@@ -114,10 +114,11 @@ fn runs_in_one_life(runs: u64, length: u64, every: Duration, cold: bool) {
     };
     let _image = OwnImage::of(&project);
     let name = "long";
-    project.write(
-        &format!("campaigns/{name}.yaml"),
-        &campaign(name, runs, 0.02),
-    );
+    let mut text = campaign(name, runs, 0.02);
+    if cold {
+        text = text.replace("execution: {", "execution: {force_cold_start: true, ");
+    }
+    project.write(&format!("campaigns/{name}.yaml"), &text);
     let looks = watched(&project, name, every);
     let files = Files::of(&project, name);
     let stretches = stretches(&files, &looks, length);

@@ -28,7 +28,7 @@ pub fn strays(project: &Project, files: &Files<'_>) -> Vec<String> {
     let paths = paths.map(|path| project.root().join(path));
     paths
         .filter(|path| path.is_file())
-        .filter(|path| path.as_str().ends_with(".tmp") || !known(path))
+        .filter(|path| path.as_str().ends_with("tmp") || !known(path))
         .map(String::from)
         .collect()
 }
