@@ -12,7 +12,6 @@ use crate::energy::{Baseline, GapReading, Occupied};
 use crate::execution::{Cause, Decision, Event, Notice, Phase, Tally, decide, opens_breaker};
 use crate::manifest::{Manifest, seal};
 use crate::plan::Step;
-use crate::store::{remove_abandoned, remove_temporary};
 
 /// What ends a step before its end.
 #[derive(Debug)]
