@@ -65,7 +65,7 @@ fn a_campaigns_worth_of_requests() {
     assert_eq!(serde_json::to_value(&loaded.effective).unwrap(), engine(2));
     assert!(loaded.model_parameters > 10_000);
 
-    let warm = talk.ask(
+    let warm = talk.warm_up(
         Some("a-1"),
         json!({"type": "warmup", "workload": workload, "arrival": {"kind": "batch"},
         "parameters": {"batch_size": 3, "temperature": 0}}),

@@ -23,7 +23,7 @@ fn requests_are_sent_when_they_are_due() {
     let workload = talk.scheduled(&[(3, 4), (9, 6)], &arrivals);
     let mut warm = work(&workload);
     warm["type"] = json!("warmup");
-    let warmed = talk.ask(None, warm);
+    let warmed = talk.warm_up(None, warm);
     assert!(matches!(warmed, Event::Done { .. }), "{warmed:?}");
 
     let request = json!({"type": "measure", "work": work(&workload), "measure": minima(0.05, 5)});

@@ -22,9 +22,6 @@ use crate::diagnostics::{Place, Problem};
 use crate::document::{Node, read, shape};
 use grid::GridReader;
 
-/// Longest name of a campaign, in bytes: it names a folder.
-const MAX_NAME: usize = 120;
-
 /// Validates a campaign file. `file` is its name for messages.
 ///
 /// # Errors
@@ -139,7 +136,6 @@ impl Loader<'_> {
         let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let first = name.bytes().next().is_some_and(good);
         if first
-            && name.len() <= MAX_NAME
             && name
                 .bytes()
                 .all(|byte| good(byte) || b"._-".contains(&byte))
@@ -150,7 +146,7 @@ impl Loader<'_> {
             .root
             .find(&["campaign_name"])
             .map_or(self.root.place, |node| node.place);
-        let hint = "a name has a-z, 0-9, `.`, `_` and `-`, and begins with a letter or digit, 120 characters at most: it names folders and containers";
+        let hint = "a name has a-z, 0-9, `.`, `_` and `-`, and begins with a letter or digit: it names folders and containers";
         self.problems
             .push(Problem::new(place, format!("`{name}` cannot name a campaign")).hint(hint));
         None

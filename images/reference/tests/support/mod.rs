@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lem_protocol::{Event, EventLine};
+use lem_protocol::{Event, EventLine, MarkName};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -152,6 +152,18 @@ impl Talk {
     /// A request with one answer.
     pub fn ask(&mut self, attempt: Option<&str>, request: Value) -> Event {
         let id = self.say(attempt, request);
+        self.event(id)
+    }
+
+    /// One warm-up, with the marks around it, and how it ended.
+    pub fn warm_up(&mut self, attempt: Option<&str>, request: Value) -> Event {
+        let id = self.say(attempt, request);
+        for expected in [MarkName::WarmupStart, MarkName::WarmupEnd] {
+            match self.event(id) {
+                Event::Mark(mark) => assert_eq!(mark.name, expected),
+                other => panic!("no mark: {other:?}"),
+            }
+        }
         self.event(id)
     }
 
