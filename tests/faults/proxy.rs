@@ -14,11 +14,11 @@ use crate::socket_proxy::{Act, SocketProxy};
 const FILE: &str = "campaigns/proxy.yaml";
 const UP: [&str; 3] = ["campaign", "up", FILE];
 const HOST: &str = "/var/run/docker.sock";
-/// Every kind of request that a session makes once it has begun, and which one of it is harmed: the first of
-/// `GET /containers/json` and of the image's are asked before anything is written.
+/// Every kind of request that a session makes once it has begun, and which one of it is harmed: the first three of
+/// `GET /containers/json` look for what earlier lives left, and the first of the image is asked before anything is written.
 const HARMED: [(&str, usize); 12] = [
     ("GET /images/NAME/json", 2),
-    ("GET /containers/json", 2),
+    ("GET /containers/json", 4),
     ("POST /containers/create", 1),
     ("POST /containers/ID/start", 1),
     ("GET /containers/ID/json", 1),
