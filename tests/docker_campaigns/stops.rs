@@ -175,7 +175,12 @@ fn docker_a_frozen_lemctl_loses_its_container_to_the_lease_and_goes_on_when_it_t
     assert_eq!(said.code, Some(0), "{said:#?}");
     let retried = files.events_of("run_retried");
     assert_eq!(retried.len(), 1, "{retried:?}");
-    assert_eq!(retried[0]["reason"]["code"], "container_lost");
+    // Where the window was over before the container's end, its record is whole, and rejected.
+    let code = retried[0]["reason"]["code"].as_str();
+    assert!(
+        matches!(code, Some("container_lost" | "container_disturbed")),
+        "{retried:?}"
+    );
     assert_eq!(files.accepted().len(), 4);
     files.assert_nothing_left();
 }
