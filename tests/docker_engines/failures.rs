@@ -14,18 +14,18 @@ fn failed(files: &Files<'_>) -> (String, Value) {
 }
 
 #[test]
-fn docker_what_the_image_lacks_fails_its_own_experiment_only() {
+fn docker_what_the_machine_lacks_fails_its_own_experiment_only() {
     let Some(lab) = Lab::new() else { return };
     let campaign = Campaign {
         name: "lacking",
         // Before the one that works: what comes after a failure is seen.
-        shared: "quantization: [bitsandbytes_int8, null]",
+        shared: "tf32: [true, false]",
         ..Campaign::default()
     };
     let results = lab.up(5, &campaign);
     assert_eq!(results.len(), 1);
     assert_eq!(results[0]["verdict"], "accepted");
-    assert!(results[0]["effective"]["quantization"].is_null());
+    assert_eq!(results[0]["effective"]["tf32"], false);
     let files = Files::of(&lab.project, "lacking");
     let (_, cause) = failed(&files);
     assert_eq!(
@@ -33,10 +33,7 @@ fn docker_what_the_image_lacks_fails_its_own_experiment_only() {
         (&"unsupported".into(), &"config".into()),
         "{cause:#}"
     );
-    assert!(
-        text(&cause["message"]).contains("bitsandbytes"),
-        "{cause:#}"
-    );
+    assert!(text(&cause["message"]).contains("tf32"), "{cause:#}");
     lab.project.expect(0, &["manifest", "verify", "lacking"]);
     files.assert_nothing_left();
 }
