@@ -122,7 +122,7 @@ pub(super) async fn prepare(
 fn files_have_limits() {
     const SIGXFSZ: i32 = 25;
     // Where it cannot be heard, the kernel's default stands.
-    let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
+    let _ = signal(SignalKind::from_raw(SIGXFSZ));
 }
 
 /// The campaign's GPUs, and what is known of their sensors.

@@ -49,11 +49,11 @@ pub enum Decision {
 /// Decides. Constant time on average, however long the campaign.
 ///
 /// What ended only for now is due again at once, even where the session is to end: so it is not sealed as it is. Then
-/// the engine that is loaded is asked for the quality of an experiment that was accepted on one like it.
-/// Then the next due run along the order decides: the first condition on its way that does not hold comes
-/// next; if a step on its way has failed for good it is skipped. A container whose backend has no due
-/// run left is stopped. When nothing is due, engines are loaded again for what they were not asked, and `cycles: auto` may want one more cycle, for which everything is left
-/// standing. When it does not, or the session must end, everything is taken down.
+/// the engine that is loaded is asked for the quality of an experiment that was accepted on one like it. Then the next
+/// due run along the order decides: the first condition on its way that does not hold comes next; if a step on its way
+/// has failed for good it is skipped. A container whose backend has no due run left is stopped. When nothing is due,
+/// engines are loaded again for what they were not asked, and `cycles: auto` may want one more cycle, for which
+/// everything is left standing. When it does not, or the session must end, everything is taken down.
 #[must_use]
 pub fn decide(state: &mut State) -> Decision {
     if let Some(retry) = retry(state) {

@@ -19,9 +19,9 @@ use crate::units::Digest;
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// Name of the list of hashes beside it.
 pub const SUMS_FILE: &str = "SHA256SUMS";
-/// Version of the manifest's layout that is written. Version 1 is still read: it had mean and deviation over the
-/// cycles in `figures`, and no `cycles` and no `measured_on`.
-pub const MANIFEST_SCHEMA_VERSION: u32 = 2;
+/// Version of the manifest's layout that is written. Earlier ones are still read: version 1 had mean and deviation over
+/// the cycles in `figures`, and no `cycles` and no `measured_on`; version 2 had no `tries` and no `because`.
+pub const MANIFEST_SCHEMA_VERSION: u32 = 3;
 
 /// A sealed campaign.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ pub struct Manifest {
     pub overrides: Vec<String>,
     /// How many runs ended how.
     pub tally: Tally,
-    /// How often they were tried, and by whose wish: null before that was counted.
+    /// How often they were tried, and by whose wish; null before version 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tries: Option<Tries>,
     /// The experiments, in the grid's order.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::live::{self, Live};
 use super::occupancy::Resident;
-use super::space::{Need, disk_cause};
+use super::space::disk_cause;
 use super::unfinished::remove_unfinished;
-use super::{Lease, Opened, RunnerError, Setting, reconcile, strays};
+use super::{Lease, Need, Opened, RunnerError, Setting, reconcile, strays};
 use crate::containers::{ContainerEngine, ContainerId};
 use crate::energy::{Baseline, GapReading, Occupied};
 use crate::execution::{Cause, Decision, Event, Notice, Phase, Tally, decide, opens_breaker};

@@ -44,7 +44,7 @@ pub async fn standing<E: ContainerEngine>(
         }
     }
     let found = names.into_iter();
-    let found = found.filter(|(id, name)| is_id(id) && (name.is_empty() || plain(name)));
+    let found = found.filter(|(id, name)| Folders::is_id(id) && (name.is_empty() || plain(name)));
     Ok(found
         .map(|(id, name)| Folders::new(root, &name, &id))
         .collect())
@@ -85,7 +85,7 @@ pub(super) async fn remove_dead<E: ContainerEngine>(
     Ok(told)
 }
 
-/// Removes fetches of models that belong to no campaign and that nobody waits for any more, with the token's copy in
+/// Removes fetches of models that belong to no campaign and that nobody waits for any more, with
 /// their folders. `patient` finds out by waiting for a renewal of the lease; without, only what has run out is dead.
 ///
 /// # Errors
@@ -142,7 +142,9 @@ pub async fn remove_fetches<E: ContainerEngine>(
 
 /// Names of the campaigns' folders in `.lem/`: ids, as far as they look like some.
 fn live_folders(root: &Utf8Path) -> impl Iterator<Item = String> {
-    entries(root).into_iter().filter(|name| is_id(name))
+    entries(root)
+        .into_iter()
+        .filter(|name| Folders::is_id(name))
 }
 
 fn entries(root: &Utf8Path) -> Vec<String> {
@@ -154,38 +156,8 @@ fn entries(root: &Utf8Path) -> Vec<String> {
     folders.map(|entry| entry.file_name().to_owned()).collect()
 }
 
-/// Whether a name is one that `create` gives: `20261124T033921Z-7f3a2c`. What is removed by it lies nowhere else.
-fn is_id(name: &str) -> bool {
-    plain(name)
-        && name.split_once('-').is_some_and(|(time, _)| {
-            time.len() == 16 && time.ends_with('Z') && time.as_bytes()[0].is_ascii_digit()
-        })
-}
-
+/// Whether a name can be joined to a folder without leading out of it.
 fn plain(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !name.starts_with('.') && !name.is_empty() && name.bytes().all(fits)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_lemctl_names_is_taken_for_a_campaign() {
-        assert!(is_id("20261124T033921Z-7f3a2c"));
-        for name in [
-            "",
-            ".",
-            "..",
-            "../20261124T033921Z-7f3a2c",
-            "20261124T033921Z-7f/3a2c",
-            "gpu-characterise",
-            "check-4711",
-            "fetch-20261124T0339",
-            "x0261124T033921Z",
-        ] {
-            assert!(!is_id(name), "{name}");
-        }
-    }
 }

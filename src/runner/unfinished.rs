@@ -89,7 +89,7 @@ fn holds_inputs_only(folders: &Folders) -> Result<bool, StoreError> {
         names.insert(entry.file_name().to_owned());
     }
     let ours = ["inputs", "lock", "logs", FILE];
-    Ok(is_id(&folders.id)
+    Ok(Folders::is_id(&folders.id)
         && names.iter().all(|name| ours.contains(&name.as_str()))
         && folders
             .logs()
@@ -104,38 +104,9 @@ fn has_no_event(results: &Utf8Path) -> bool {
     !results.join(FILE).exists() || begun.is_ok_and(|replayed| replayed.head.events == 0)
 }
 
-/// Whether a folder's name is an id as lemctl makes it: what others put there is theirs.
-fn is_id(name: &str) -> bool {
-    let digits = |text: &str| text.chars().all(|char| char.is_ascii_digit());
-    let parts = name.split_once("Z-").and_then(|(time, random)| {
-        let (day, second) = time.split_once('T')?;
-        Some((day, second, random))
-    });
-    parts.is_some_and(|(day, second, random)| {
-        (day.len(), second.len(), random.len()) == (8, 6, 6)
-            && digits(day)
-            && digits(second)
-            && random.chars().all(|char| char.is_ascii_hexdigit())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_id_is_told_from_what_others_name() {
-        assert!(is_id("20261124T033921Z-7f3a2c"));
-        for name in [
-            "notes",
-            "20261124T033921Z",
-            "20261124T033921Z-7f3a2",
-            "2026-11-24-7f3a2c",
-            "",
-        ] {
-            assert!(!is_id(name), "{name}");
-        }
-    }
 
     #[test]
     fn only_what_never_began_is_removed() {

@@ -38,9 +38,7 @@ impl StoreError {
             source,
         }
     }
-}
 
-impl StoreError {
     /// Whether there is no room: on the disk, within a quota, or below a limit on the sizes of files.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -69,6 +69,23 @@ impl Folders {
         Digest::of(self.root.as_str().as_bytes()).short(16)
     }
 
+    /// Whether a name is an id as lemctl gives them: `20261124T033921Z-7f3a2c`. What others name is theirs, and what is
+    /// removed by such a name lies nowhere else.
+    #[must_use]
+    pub fn is_id(name: &str) -> bool {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let parts = name.split_once("Z-").and_then(|(time, random)| {
+            let (day, second) = time.split_once('T')?;
+            Some((day, second, random))
+        });
+        parts.is_some_and(|(day, second, random)| {
+            (day.len(), second.len(), random.len()) == (8, 6, 6)
+                && digits(day)
+                && digits(second)
+                && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    }
+
     /// Path of an attempt's folder below [`Folders::results`].
     #[must_use]
     pub fn attempt(run: &str, attempt: u32) -> String {
@@ -127,4 +144,31 @@ fn names(folder: &Utf8Path) -> Result<Vec<String>, StoreError> {
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_told_from_what_others_name() {
+        assert!(Folders::is_id("20261124T033921Z-7f3a2c"));
+        for name in [
+            "",
+            ".",
+            "..",
+            "notes",
+            "../20261124T033921Z-7f3a2c",
+            "20261124T033921Z-7f/3a2c",
+            "20261124T033921Z",
+            "20261124T033921Z-7f3a2",
+            "2026-11-24-7f3a2c",
+            "x0261124T033921Z-7f3a2c",
+            "gpu-characterise",
+            "check-4711",
+            "fetch-20261124T0339",
+        ] {
+            assert!(!Folders::is_id(name), "{name}");
+        }
+    }
 }

@@ -137,7 +137,7 @@ fn docker_a_session_clears_away_what_other_dead_campaigns_left() {
         0.2,
     );
     project.write("campaigns/other.yaml", &text);
-    // A token's copy of a pull that was killed lies where its lease has run out.
+    // What a fetch that was killed mounted, a token among it, its lease run out.
     let fetch = project.root().join(".lem/fetch-0123456789abcdef/control");
     project.folder(".lem/fetch-0123456789abcdef/control");
     project.write(".lem/fetch-0123456789abcdef/control/token", "secret");

@@ -13,7 +13,18 @@ use crate::forger::Forger;
 async fn a_manifest_that_the_journal_does_not_tell_is_forged() {
     let whole = sealed().await;
     type Lie = fn(&mut serde_json::Value);
-    let lies: [(&str, Lie); 15] = [
+    let lies: [(&str, Lie); 18] = [
+        ("its layout is of version 1", |m| {
+            m["schema_version"] = 1.into()
+        }),
+        ("/runs/3/verdict", |m| {
+            as_of_version_2(m);
+            m["runs"][3]["verdict"] = "accepted".into();
+        }),
+        ("/tries", |m| {
+            as_of_version_2(m);
+            m["tries"] = serde_json::json!({ "attempts": 4, "after_interruption": 0, "retried": 0, "reopened": 0, "after_loss": 0 });
+        }),
         ("/runs/0/verdict", |m| {
             m["runs"][0]["verdict"] = serde_json::json!({"rejected": {"reasons": []}})
         }),
@@ -78,6 +89,28 @@ async fn a_manifest_that_the_journal_does_not_tell_is_forged() {
             "{place}"
         );
     }
+}
+
+/// What a manifest of layout 2 lacked.
+fn as_of_version_2(manifest: &mut serde_json::Value) {
+    manifest["schema_version"] = 2.into();
+    manifest.as_object_mut().unwrap().remove("tries").unwrap();
+    for run in manifest["runs"].as_array_mut().unwrap() {
+        for attempt in run["attempts"].as_array_mut().unwrap() {
+            attempt.as_object_mut().unwrap().remove("because");
+        }
+    }
+}
+
+/// A campaign that an earlier lemctl sealed is no forgery.
+#[tokio::test(start_paused = true)]
+async fn a_manifest_of_version_2_is_held_against_its_journal() {
+    let copied = sealed().await.again();
+    let mut forger = Forger::new(&copied.folders);
+    as_of_version_2(&mut forger.manifest);
+    forger.seal();
+    let found = copied.verified();
+    assert_eq!((found.findings, found.not_compared), (vec![], None));
 }
 
 /// Two runs change places on disk, in the manifest and in the list.

@@ -144,7 +144,7 @@ async fn an_experiment_is_shown_over_its_cycles() {
     );
     // The manifest and the status say the same.
     let manifest = json(&stage, 0, &["manifest", "show"]);
-    assert_eq!(manifest["schema_version"], 2);
+    assert_eq!(manifest["schema_version"], 3);
     assert_eq!(manifest["experiments"][0]["cycles"], view["cycles"]);
     assert_eq!(manifest["runs"][0]["measured_on"]["engine_load"], 1);
     let status = json(&stage, 0, &["campaign", "status"]);

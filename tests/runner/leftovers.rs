@@ -176,3 +176,35 @@ async fn a_lease_that_is_renewed_is_somebodys() {
     assert_eq!(patient.unwrap().removed.len(), 1);
     assert!(!fetch.exists());
 }
+
+/// What crashes left under temporary names goes when the next session begins, and nothing else does.
+#[tokio::test(start_paused = true)]
+async fn a_session_removes_what_was_half_written() {
+    let stage = Stage::new(EIGHT);
+    drop(stage.create());
+    std::fs::create_dir_all(stage.folders().manifests()).unwrap();
+    let dead = 4_194_305; // Beyond the largest pid of Linux.
+    let (results, root) = (stage.folders().results(), stage.root());
+    let half = [
+        results.join(format!("inputs/x.{dead}.0.lem-tmp")),
+        stage
+            .folders()
+            .manifests()
+            .join(format!("manifest.json.{dead}.1.lem-tmp")),
+        root.join(format!(".env.{dead}.2.lem-tmp")),
+    ];
+    let others = [
+        root.join("notes.tmp"),
+        root.join(format!(".env.{}.0.lem-tmp", 1)),
+    ];
+    for file in half.iter().chain(&others) {
+        std::fs::write(file, "half").unwrap();
+    }
+    stage.resume().await.unwrap();
+    for file in &half {
+        assert!(!file.exists(), "{file} is left");
+    }
+    for file in &others {
+        assert!(file.exists(), "{file} was somebody else's");
+    }
+}

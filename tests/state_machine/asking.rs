@@ -80,18 +80,22 @@ fn wherever_a_session_is_cut_each_experiment_is_asked_once() {
     }
 }
 
-#[test]
-fn what_has_no_measurement_left_is_loaded_again_only_to_be_asked() {
+/// A campaign whose runs are all accepted, as if lemctl had died each time before an answer was journaled.
+fn unanswered() -> State {
     let plan = plan();
     let (mut state, mut journal) = begun(&plan);
     journal.extend(drive(&mut state, &mut World::default(), &mut || 0));
-    // As if lemctl had died each time before the answer was journaled.
-    let mut resumed = State::new(plan.clone());
-    for event in &journal {
-        if !matches!(event, Event::QualityAssessed { .. }) {
-            resumed.apply(event).unwrap();
-        }
+    let mut resumed = State::new(plan);
+    let answered = |event: &&Event| matches!(event, Event::QualityAssessed { .. });
+    for event in journal.iter().filter(|event| !answered(event)) {
+        resumed.apply(event).unwrap();
     }
+    resumed
+}
+
+#[test]
+fn what_has_no_measurement_left_is_loaded_again_only_to_be_asked() {
+    let mut resumed = unanswered();
     assert_eq!((resumed.tally().due, resumed.unasked()), (0, 2));
     resumed.apply(&session(2)).unwrap();
     let again = drive(&mut resumed, &mut World::default(), &mut || 0);
@@ -104,15 +108,7 @@ fn what_has_no_measurement_left_is_loaded_again_only_to_be_asked() {
 
 #[test]
 fn an_engine_that_does_not_load_is_not_asked_for_ever() {
-    let plan = plan();
-    let (mut state, mut journal) = begun(&plan);
-    journal.extend(drive(&mut state, &mut World::default(), &mut || 0));
-    let mut resumed = State::new(plan.clone());
-    for event in &journal {
-        if !matches!(event, Event::QualityAssessed { .. }) {
-            resumed.apply(event).unwrap();
-        }
-    }
+    let mut resumed = unanswered();
     resumed.apply(&session(2)).unwrap();
     let mut world = World::default();
     for _ in 0..100 {

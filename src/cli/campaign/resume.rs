@@ -12,8 +12,7 @@ use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
 use crate::execution::{Event, State};
-use crate::runner::space::{self, Need};
-use crate::runner::{self, Changes, Opened, Planned, drift, models};
+use crate::runner::{self, Changes, Need, Opened, Planned, drift, models, space};
 
 /// Arguments of `resume`.
 #[derive(Debug, Args)]

@@ -11,8 +11,7 @@ use crate::cli::session::{self, ProgressArguments, Signals};
 use crate::cli::{CliError, output};
 use crate::clock::HostClock;
 use crate::diagnostics::{Exit, Failure};
-use crate::runner::space::{self, Need};
-use crate::runner::{self, Planned};
+use crate::runner::{self, Need, Planned, space};
 use crate::store::Folders;
 
 /// Arguments of `up`.

@@ -19,21 +19,32 @@ const NAMED: usize = 10;
 const SHOWN: usize = 80;
 /// What another version of lemctl may compute otherwise from the same events.
 const COMPUTED: [&str; 2] = ["cycles", "quality"];
+/// The first layout that was written beside journals which this lemctl can replay.
+const REPLAYABLE: u32 = 2;
 
 impl Check<'_> {
     pub(super) fn retold(&mut self, manifest: &Manifest, campaign: &Campaign, state: &State) {
-        if manifest.schema_version != MANIFEST_SCHEMA_VERSION {
+        let path = self.folders.manifests().join(MANIFEST_FILE);
+        let version = manifest.schema_version;
+        // Whoever names an old layout would have less compared.
+        if version < REPLAYABLE {
+            let what = format!(
+                "its layout is of version {version}, which was never written beside such a journal"
+            );
+            self.found(FindingKind::Forged, &path, what);
             return;
         }
-        let path = self.folders.manifests().join(MANIFEST_FILE);
         let Ok(again) = summarise(campaign, state, manifest.journal) else {
             let what = "the journal's events do not come to a campaign that could be sealed";
             self.found(FindingKind::Forged, &self.journal_path(), what);
             return;
         };
-        let same_lemctl = manifest.lemctl == again.lemctl;
+        let earlier = version < MANIFEST_SCHEMA_VERSION;
+        let same_lemctl = manifest.lemctl == again.lemctl && !earlier;
         let again = Manifest {
+            schema_version: version,
             lemctl: manifest.lemctl.clone(),
+            tries: again.tries.filter(|_| !earlier),
             ..again
         };
         let (Ok(mut said), Ok(mut told)) =
@@ -45,6 +56,9 @@ impl Check<'_> {
             for value in [&mut said, &mut told] {
                 forget_computed(value);
             }
+        }
+        if earlier {
+            forget_reasons(&mut told);
         }
         let mut differences = Vec::new();
         compare("", &said, &told, &mut differences);
@@ -67,6 +81,21 @@ fn forget_computed(manifest: &mut Value) {
         for key in COMPUTED {
             if let Some(value) = experiment.get_mut(key) {
                 *value = Value::Null;
+            }
+        }
+    }
+}
+
+/// Why attempts were made, which a manifest before version 3 does not say.
+fn forget_reasons(manifest: &mut Value) {
+    for runs in ["runs", "retired"] {
+        let runs = manifest.get_mut(runs).and_then(Value::as_array_mut);
+        for run in runs.into_iter().flatten() {
+            let attempts = run.get_mut("attempts").and_then(Value::as_array_mut);
+            for attempt in attempts.into_iter().flatten() {
+                if let Some(attempt) = attempt.as_object_mut() {
+                    attempt.remove("because");
+                }
             }
         }
     }
@@ -134,6 +163,20 @@ mod tests {
                 "/missing is null, the journal tells true",
                 "/only is 1, the journal tells null",
             ]
+        );
+    }
+
+    #[test]
+    fn reasons_are_forgotten_wherever_attempts_are_told() {
+        let attempts =
+            json!([{"verdict": "accepted"}, {"verdict": null, "because": "interrupted"}]);
+        let mut manifest =
+            json!({"runs": [{"attempts": attempts}], "retired": [{"attempts": attempts}]});
+        forget_reasons(&mut manifest);
+        let left = json!([{"verdict": "accepted"}, {"verdict": null}]);
+        assert_eq!(
+            manifest,
+            json!({"runs": [{"attempts": left}], "retired": [{"attempts": left}]})
         );
     }
 }
