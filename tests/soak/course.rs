@@ -29,10 +29,9 @@ pub struct Stretch {
     pub zombies: u64,
 }
 
-/// Cuts a course into stretches of `length` runs, the last of which may be shorter.
-pub fn stretches(files: &Files<'_>, looks: &[Look], length: u64) -> Vec<Stretch> {
+/// Cuts the course of the first `runs` runs into stretches of `length`, the last of which may be shorter.
+pub fn stretches(files: &Files<'_>, looks: &[Look], runs: u64, length: u64) -> Vec<Stretch> {
     let times = times(files);
-    let runs = times.len() as u64;
     let mut found = Vec::new();
     let mut first = 0;
     while first < runs {

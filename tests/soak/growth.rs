@@ -21,8 +21,8 @@ const ALLOCATOR_KIB: f64 = 1024.0;
 /// What may be open or alive for a moment at every look of a short stretch. A leak adds one a run, dozens a stretch.
 const PASSING: u64 = 2;
 
-/// Runs the campaign in one life, looking at it every `every`.
-fn watched(project: &Project, name: &str, every: Duration) -> Vec<Look> {
+/// Runs the campaign in one life, looking at it every `every`, until lemctl ends or is killed after `until` runs.
+fn watched(project: &Project, name: &str, every: Duration, until: u64) -> Vec<Look> {
     let file = format!("campaigns/{name}.yaml");
     let mut lemctl = project
         .lemctl(&["campaign", "up", &file, "--progress", "plain"])
@@ -59,6 +59,11 @@ fn watched(project: &Project, name: &str, every: Duration) -> Vec<Look> {
             containers = containers_of(&files.id);
         }
         looks.extend(look(lemctl.id(), &containers, runs));
+        if runs >= until {
+            lemctl.kill().unwrap();
+            lemctl.wait().unwrap();
+            return looks;
+        }
     };
     let said = std::fs::read_to_string(project.root().join("progress.log")).unwrap();
     let last: Vec<&str> = said.lines().rev().take(20).collect();
@@ -115,23 +120,52 @@ fn timed(project: &Project, arguments: &[&str]) -> String {
     )
 }
 
-/// `cold`: a worker of its own for every run, and so two execs, it and the sweep behind it.
+/// Resumes a campaign whose long journal has no seal. Seconds to the first new attempt: the journal replayed, every
+/// result read once more, leftovers cleared away, a container and a worker started.
+fn resumed(project: &Project, name: &str) -> f64 {
+    let files = Files::of(project, name);
+    let journal = files.results().join("journal.jsonl");
+    let started = || {
+        let text = std::fs::read_to_string(&journal).unwrap();
+        text.matches("{\"attempt_started\":").count()
+    };
+    let before = started();
+    let begun = Instant::now();
+    let mut lemctl = project
+        .lemctl(&["campaign", "resume", name, "--progress", "quiet"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while started() == before && lemctl.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    assert_eq!(lemctl.wait().unwrap().code(), Some(0));
+    seconds
+}
+
+/// A life of `runs` runs that is killed, and 50 more in the next. `cold`: a worker of its own for every run, and so two execs, it and the sweep behind it.
 fn runs_in_one_life(runs: u64, length: u64, every: Duration, cold: bool) {
     let Some(project) = Project::with_docker() else {
         return;
     };
     let _image = OwnImage::of(&project);
     let name = "long";
-    let mut text = campaign(name, runs, 0.02);
+    let planned = runs + 50;
+    let mut text = campaign(name, planned, 0.02);
     if cold {
         text = text.replace("execution: {", "execution: {force_cold_start: true, ");
     }
     project.write(&format!("campaigns/{name}.yaml"), &text);
-    let looks = watched(&project, name, every);
+    let looks = watched(&project, name, every, runs);
+    let seconds = resumed(&project, name);
     let files = Files::of(&project, name);
-    let stretches = stretches(&files, &looks, length);
+    let stretches = stretches(&files, &looks, runs, length);
     println!("{}", table(&stretches));
     let growth = assert_flat(&stretches);
+    println!(
+        "lemctl campaign resume {name}, killed after {runs} runs: first new attempt after {seconds:.2} s"
+    );
     let steps = files.events_of("step_done");
     let named = |kind: &str| {
         let is = |step: &&serde_json::Value| step["step"].as_str().unwrap().starts_with(kind);
@@ -141,7 +175,7 @@ fn runs_in_one_life(runs: u64, length: u64, every: Duration, cold: bool) {
     let execs = named("probe-container") + named("load-engine") + named("unload-engine");
     println!("{runs} runs, {execs} execs, {growth:.2} KiB of memory a run");
     assert!(!cold || execs as u64 > 2 * runs, "{execs} execs");
-    assert_eq!(files.accepted().len() as u64, runs);
+    assert_eq!(files.accepted().len() as u64, planned);
     for arguments in [
         &["campaign", "status", name][..],
         &["campaign", "list"],
