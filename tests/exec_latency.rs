@@ -102,9 +102,11 @@ async fn docker_a_line_each_way_is_far_cheaper_than_an_exec() {
         lines.push(begun.elapsed());
     }
     bench.clear().await;
-    let (line, exec) = (median(lines), median(execs));
+    // The fastest of each, which other work on the machine does not change.
+    let fastest = |times: Vec<Duration>| times.into_iter().min().expect("some");
+    let (line, exec) = (fastest(lines), fastest(execs));
     assert!(
         line * 10 < exec,
-        "median of a line each way {line:?}, of a whole exec {exec:?}"
+        "a line each way {line:?}, a whole exec {exec:?}"
     );
 }

@@ -20,6 +20,8 @@ mod engine;
 mod faults;
 #[path = "runner/leftovers.rs"]
 mod leftovers;
+#[path = "runner/links.rs"]
+mod links;
 #[path = "runner/outside.rs"]
 mod outside;
 #[path = "runner/policy.rs"]

@@ -92,8 +92,7 @@ pub fn seal(
         source: std::io::Error::other(error),
     })?;
     bytes.push(b'\n');
-    let target = folders.manifests();
-    std::fs::create_dir_all(&target).map_err(StoreError::at("make", &target))?;
+    let target = folders.make_manifests()?;
     write_durable(&target.join(MANIFEST_FILE), &bytes)?;
     sync_folder(&target)?;
     let manifest_sha256 = Digest::of(&bytes);

@@ -13,7 +13,7 @@ use crate::execution::{Event, Fingerprint, State};
 use crate::journal::{Journal, JournalError, Lock, Replayed, replay};
 use crate::manifest::{MANIFEST_FILE, Manifest, SUMS_FILE, check_result, write_sums};
 use crate::plan::Plan;
-use crate::store::{Folders, Inputs, StoreError, read_bounded, sync_folder};
+use crate::store::{Folders, Inputs, StoreError, make_within, read_bounded, sync_folder};
 use crate::units::Digest;
 
 /// A campaign, planned, with the texts it was planned from.
@@ -217,10 +217,8 @@ pub fn create(root: &Utf8Path, planned: Planned, clock: &dyn Clock) -> Result<Op
 }
 
 fn begun(folders: Folders, planned: Planned, clock: &dyn Clock) -> Result<Opened, RunnerError> {
-    let results = folders.results();
-    for folder in [&results, &folders.logs()] {
-        std::fs::create_dir_all(folder).map_err(StoreError::at("make", folder))?;
-    }
+    let results = folders.make_results()?;
+    make_within(&results, "logs".into())?;
     let lock = Lock::take(&results)?;
     keep_inputs(&folders, &planned)?;
     let journal = Journal::create(&results, lock)?;

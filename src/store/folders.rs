@@ -2,8 +2,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::StoreError;
+use super::{StoreError, is_folder, make_within};
 use crate::units::Digest;
+
+/// Journals and results of all campaigns, below the project root.
+const RESULTS: &str = "results";
+/// Manifests of all campaigns.
+const MANIFESTS: &str = "manifests";
 
 /// Where one campaign's files lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,19 +35,35 @@ impl Folders {
     /// Journal, inputs, results, logs.
     #[must_use]
     pub fn results(&self) -> Utf8PathBuf {
-        self.root
-            .join("results")
-            .join(&self.campaign)
-            .join(&self.id)
+        self.root.join(RESULTS).join(self.below())
     }
 
     /// Manifest and SHA256SUMS.
     #[must_use]
     pub fn manifests(&self) -> Utf8PathBuf {
-        self.root
-            .join("manifests")
-            .join(&self.campaign)
-            .join(&self.id)
+        self.root.join(MANIFESTS).join(self.below())
+    }
+
+    /// Makes [`Folders::results`]. The top folder may be a link, as the user laid it; nothing below it.
+    ///
+    /// # Errors
+    /// If one of the folders is a link or a file, or cannot be made.
+    pub fn make_results(&self) -> Result<Utf8PathBuf, StoreError> {
+        // Said now, not when hours of runs are to be sealed.
+        is_folder(&self.root.join(MANIFESTS).join(&self.campaign))?;
+        make_within(&self.root.join(RESULTS), &self.below())
+    }
+
+    /// The same for [`Folders::manifests`].
+    ///
+    /// # Errors
+    /// If one of the folders is a link or a file, or cannot be made.
+    pub fn make_manifests(&self) -> Result<Utf8PathBuf, StoreError> {
+        make_within(&self.root.join(MANIFESTS), &self.below())
+    }
+
+    fn below(&self) -> Utf8PathBuf {
+        Utf8Path::new(&self.campaign).join(&self.id)
     }
 
     /// What containers mount while the campaign runs; gone when it does not.
@@ -97,7 +118,7 @@ impl Folders {
     /// # Errors
     /// If the folders cannot be read.
     pub fn all(root: &Utf8Path) -> Result<Vec<Self>, StoreError> {
-        Self::under(root, "results")
+        Self::under(root, RESULTS)
     }
 
     /// Every campaign that has a manifest's folder under `root`, oldest first: also those whose results did not come
@@ -106,7 +127,7 @@ impl Folders {
     /// # Errors
     /// If the folders cannot be read.
     pub fn sealed(root: &Utf8Path) -> Result<Vec<Self>, StoreError> {
-        Self::under(root, "manifests")
+        Self::under(root, MANIFESTS)
     }
 
     fn under(root: &Utf8Path, top: &str) -> Result<Vec<Self>, StoreError> {

@@ -13,16 +13,17 @@ use crate::session::Session;
 /// Runs three experiments and does `harm` to the container in the second one's window. Gives the run that it hit.
 fn lose(project: &Project, harm: &[&str], retries: &str, exit: i32) -> String {
     let shared = "hidden_size: [32], batch_size: [1, 2, 3]";
-    let execution = format!("cycles: 1, timeouts: {{measure_seconds: 2}}, {retries}");
+    let execution = format!("cycles: 1, timeouts: {{measure_seconds: 30}}, {retries}");
     project.write(
         "campaigns/losses.yaml",
-        &campaign_text("losses", shared, &execution, 0.5),
+        // Long enough for a busy machine to do harm in it.
+        &campaign_text("losses", shared, &execution, 4.0),
     );
     let mut session = Session::start(project, &["campaign", "up", "campaigns/losses.yaml"]);
     session.wait_event("attempt_ended");
-    let lost = session.wait_phase("measure");
     let files = Files::of(project, "losses");
     let container = files.container().unwrap();
+    let lost = session.wait_phase("measure");
     let mut arguments = harm.to_vec();
     arguments.push(&container);
     docker(&arguments);

@@ -220,8 +220,9 @@ impl Talk {
         self.stdin = None;
     }
 
-    /// Its exit code, which must come in time.
-    pub fn exit_code(&mut self, patience: Duration) -> Option<i32> {
+    /// Its exit code, which must come without being asked for again: the patience is that of a machine that is busy.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        let patience = Duration::from_secs(30);
         #[expect(clippy::disallowed_methods, reason = "a deadline for the test itself")]
         let start = Instant::now();
         loop {
