@@ -34,5 +34,7 @@ mod privilege;
 mod stops;
 #[path = "docker_campaigns/tampering.rs"]
 mod tampering;
+#[path = "docker_campaigns/unreadable.rs"]
+mod unreadable;
 #[path = "docker_campaigns/whole.rs"]
 mod whole;

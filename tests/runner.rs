@@ -28,6 +28,8 @@ mod outside;
 mod policy;
 #[path = "runner/quality.rs"]
 mod quality;
+#[path = "runner/recheck.rs"]
+mod recheck;
 #[path = "runner/retries.rs"]
 mod retries;
 #[path = "runner/stop.rs"]

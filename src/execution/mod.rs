@@ -18,5 +18,5 @@ pub use decide::{Decision, decide, opens_breaker};
 pub use event::{Event, Fingerprint};
 pub use notice::{EventSink, Notice, Phase};
 pub use retry::{Because, Tries};
-pub use state::{IllegalEvent, MODEL_DIFFERENCE, Made, Retired, RunStatus, State, Tally};
+pub use state::{IllegalEvent, MODEL_DIFFERENCE, Made, Placed, Retired, RunStatus, State, Tally};
 pub use verdict::{Assessed, Attempt, Figures, Reason, ResultFile, Verdict};

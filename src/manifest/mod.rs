@@ -3,6 +3,7 @@
 //! Sealing reads the state that the journal gave and the files it cites; verifying needs the files
 //! alone. Neither knows how anything was run.
 
+mod cited;
 mod cycles;
 mod energy_note;
 mod finding;
@@ -15,6 +16,7 @@ mod types;
 mod validate;
 mod verify;
 
+pub use cited::{check_file, check_result};
 pub use cycles::{ExperimentCycles, MIXED_SIMULATED, MIXED_SLO, SLO_ITL, SLO_TTFT, over_cycles};
 pub use energy_note::{CpuEnergy, DomainEnergy, EnergyNote, GpuNote, Spread};
 pub use finding::{Finding, FindingKind, Verification};
@@ -24,7 +26,7 @@ pub use run_result::{
     BaselineNote, GapGpu, GapNote, LeakNote, ParameterChange, RESULT_SCHEMA_VERSION, RecordFile,
     RunResult, Split, WarmupNote, changes,
 };
-pub use seal::{SealError, check_file, check_result, seal, write_sums};
+pub use seal::{SealError, mend_seal, seal};
 pub use types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, Manifest, MeasuredOn, RunEntry, SUMS_FILE,
 };

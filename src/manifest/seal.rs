@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
-use serde::Deserialize;
 
-use super::READINGS_FILE;
+use super::cited::cited_files;
 use super::cycles::over_cycles;
 use super::quality::{quality, quality_record};
-use super::run_result::RecordFile;
 use super::sums;
 use super::types::{
     CampaignNote, ExperimentEntry, MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, RunEntry,
@@ -18,9 +16,9 @@ use super::types::{
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::diagnostics::{Exit, Fault};
-use crate::execution::{Event, ResultFile, RunStatus, State};
+use crate::execution::{Event, RunStatus, State};
 use crate::journal::{Head, Journal, JournalError};
-use crate::store::{Folders, StoreError, read_bounded, read_regular, sync_folder, write_durable};
+use crate::store::{Folders, StoreError, read_bounded, sync_folder, write_durable};
 use crate::units::Digest;
 
 /// Largest file that is read for sealing or verifying, in bytes.
@@ -49,6 +47,18 @@ pub enum SealError {
         /// The file.
         path: Utf8PathBuf,
     },
+    /// The manifest of a seal is gone, and what its journal tells would be another one.
+    #[error("the manifest {path} is gone, and this lemctl makes another one of the journal")]
+    #[diagnostic(
+        code(manifest::lost),
+        help("bring it back from a copy or from version control: its SHA-256 is {sha256}")
+    )]
+    Lost {
+        /// Where it was.
+        path: Utf8PathBuf,
+        /// What the journal says of it.
+        sha256: Digest,
+    },
     /// The state lacks something that every campaign has.
     #[error("the journal has no {what}")]
     #[diagnostic(
@@ -66,7 +76,7 @@ impl Fault for SealError {
         match self {
             Self::Store(error) => error.exit(),
             Self::Journal(error) => error.exit(),
-            Self::Altered { .. } => Exit::VerificationFailed,
+            Self::Altered { .. } | Self::Lost { .. } => Exit::VerificationFailed,
             Self::Incomplete { .. } => Exit::ResumeConflict,
         }
     }
@@ -84,37 +94,76 @@ pub fn seal(
     journal: &mut Journal,
     clock: &dyn Clock,
 ) -> Result<Manifest, SealError> {
-    cited_files(folders, state)?;
-    let manifest = summarise(campaign, state, journal.head())?;
-    let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
-        action: "encode",
-        path: folders.manifests().join(MANIFEST_FILE),
-        source: std::io::Error::other(error),
-    })?;
-    bytes.push(b'\n');
-    let target = folders.make_manifests()?;
-    write_durable(&target.join(MANIFEST_FILE), &bytes)?;
-    sync_folder(&target)?;
+    cited_files(folders, campaign, state)?;
+    let (manifest, bytes) = rendered(folders, campaign, state, journal.head())?;
+    write_manifest(folders, &bytes)?;
     let manifest_sha256 = Digest::of(&bytes);
     let event = Event::Sealed { manifest_sha256 };
     journal.append(&event, clock)?;
     state.apply(&event).map_err(|_| SealError::Incomplete {
         what: "end of its last session",
     })?;
-    write_sums(folders, state)?;
+    write_sums(folders, campaign, state)?;
     Ok(manifest)
+}
+
+fn rendered(
+    folders: &Folders,
+    campaign: &Campaign,
+    state: &State,
+    head: Head,
+) -> Result<(Manifest, Vec<u8>), SealError> {
+    let manifest = summarise(campaign, state, head)?;
+    let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError {
+        action: "encode",
+        path: folders.manifests().join(MANIFEST_FILE),
+        source: std::io::Error::other(error),
+    })?;
+    bytes.push(b'\n');
+    Ok((manifest, bytes))
+}
+
+fn write_manifest(folders: &Folders, bytes: &[u8]) -> Result<(), SealError> {
+    let target = folders.make_manifests()?;
+    write_durable(&target.join(MANIFEST_FILE), bytes)?;
+    Ok(sync_folder(&target)?)
+}
+
+/// Writes what a sealed campaign lacks of its seal, where a crash came in between or somebody removed it: the manifest,
+/// made again of the journal, whose last event before the seal is `head`; and the list of hashes.
+///
+/// # Errors
+/// If a cited file is not what it was, the manifest would not be the one that was sealed, or something cannot be written.
+pub fn mend_seal(
+    folders: &Folders,
+    campaign: &Campaign,
+    state: &State,
+    head: Head,
+) -> Result<(), SealError> {
+    let sha256 = state
+        .sealed()
+        .ok_or(SealError::Incomplete { what: "seal" })?;
+    let path = folders.manifests().join(MANIFEST_FILE);
+    if !path.exists() {
+        let (_, bytes) = rendered(folders, campaign, state, head)?;
+        if Digest::of(&bytes) != sha256 {
+            return Err(SealError::Lost { path, sha256 });
+        }
+        write_manifest(folders, &bytes)?;
+    }
+    if !folders.manifests().join(SUMS_FILE).exists() {
+        write_sums(folders, campaign, state)?;
+    }
+    Ok(())
 }
 
 /// Writes SHA256SUMS of a sealed campaign from what its journal cites: part of sealing, and repeated where
 /// a crash came between the seal and the list.
-///
-/// # Errors
-/// If a cited file is not what it was, or the list cannot be written.
-pub fn write_sums(folders: &Folders, state: &State) -> Result<(), SealError> {
+fn write_sums(folders: &Folders, campaign: &Campaign, state: &State) -> Result<(), SealError> {
     let manifest = state
         .sealed()
         .ok_or(SealError::Incomplete { what: "seal" })?;
-    let mut files = cited_files(folders, state)?;
+    let mut files = cited_files(folders, campaign, state)?;
     let journal = folders.results().join(sums::journal_path());
     files.insert(
         sums::journal_path(),
@@ -126,114 +175,6 @@ pub fn write_sums(folders: &Folders, state: &State) -> Result<(), SealError> {
         sums::render(folders, manifest, &files).as_bytes(),
     )?;
     Ok(sync_folder(&target)?)
-}
-
-/// Every file below the results folder that the journal cites, with its hash, checked.
-fn cited_files(folders: &Folders, state: &State) -> Result<BTreeMap<String, Digest>, SealError> {
-    let results = folders.results();
-    let mut files = BTreeMap::new();
-    let retired = state.retired().into_iter().flat_map(|run| run.attempts);
-    let runs = (0..state.plan().runs.len()).flat_map(|run| state.history(run));
-    for cited in runs.chain(retired).filter_map(|attempt| attempt.result) {
-        files.extend(check_result(folders, &cited)?);
-        files.insert(cited.path, cited.sha256);
-    }
-    for experiment in &state.plan().experiments {
-        let assessed = state.quality(&experiment.hash);
-        if let Some(cited) = assessed.and_then(|assessed| assessed.file.clone()) {
-            check_file(folders, &cited)?;
-            files.insert(cited.path, cited.sha256);
-        }
-    }
-    let fingerprint = state
-        .fingerprint()
-        .ok_or(SealError::Incomplete { what: "campaign" })?;
-    let inputs = fingerprint
-        .catalogues
-        .values()
-        .chain(fingerprint.prompts.values());
-    let experiments = state.plan().experiments.iter();
-    let scores = experiments.flat_map(|experiment| state.scores(&experiment.hash));
-    let scores = scores.map(|scores| &scores.sha256);
-    for digest in inputs.chain([&fingerprint.file_sha256]).chain(scores) {
-        let path = format!("inputs/{digest}");
-        if Digest::of(&read_bounded(&results.join(&path), MAX_FILE_BYTES)?) != *digest {
-            return Err(SealError::Altered {
-                path: results.join(path),
-            });
-        }
-        files.insert(path, *digest);
-    }
-    Ok(files)
-}
-
-/// The files that a result names: all that its check needs, so that one of another layout is no altered one.
-#[derive(Deserialize)]
-struct Named {
-    record: RecordFile,
-    energy: Option<NamedByEnergy>,
-}
-
-#[derive(Deserialize)]
-struct NamedByEnergy {
-    readings: Option<RecordFile>,
-}
-
-/// The bytes of a file that the journal cites, if they are what was cited.
-///
-/// # Errors
-/// [`SealError::Altered`] if they are not, [`SealError::Store`] if it cannot be read.
-pub fn check_file(folders: &Folders, cited: &ResultFile) -> Result<Vec<u8>, SealError> {
-    let path = folders.results().join(&cited.path);
-    let plain = |part: camino::Utf8Component<'_>| matches!(part, camino::Utf8Component::Normal(_));
-    if !camino::Utf8Path::new(&cited.path).components().all(plain) {
-        return Err(SealError::Altered { path });
-    }
-    let bytes = read_regular(&path, MAX_FILE_BYTES)?;
-    match Digest::of(&bytes) == cited.sha256 {
-        true => Ok(bytes),
-        false => Err(SealError::Altered { path }),
-    }
-}
-
-/// Checks a cited result and the files that it names; gives their paths and hashes.
-///
-/// # Errors
-/// [`SealError::Altered`] for the file that is not what was cited.
-pub fn check_result(
-    folders: &Folders,
-    cited: &ResultFile,
-) -> Result<Vec<(String, Digest)>, SealError> {
-    let altered = || SealError::Altered {
-        path: folders.results().join(&cited.path),
-    };
-    let bytes = check_file(folders, cited)?;
-    let result: Named = serde_json::from_slice(&bytes).map_err(|_| altered())?;
-    let folder = cited.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let named = [
-        (Some(&result.record), lem_protocol::RECORD_FILE),
-        (
-            result
-                .energy
-                .as_ref()
-                .and_then(|energy| energy.readings.as_ref()),
-            READINGS_FILE,
-        ),
-    ];
-    let mut files = Vec::new();
-    for (file, name) in named {
-        let Some(file) = file else { continue };
-        if file.file != name {
-            return Err(altered());
-        }
-        let relative = format!("{folder}/{name}");
-        let path = folders.results().join(&relative);
-        if Digest::of(&read_regular(&path, MAX_FILE_BYTES)?) != file.sha256 {
-            return Err(SealError::Altered { path });
-        }
-        files.push((relative, file.sha256));
-    }
-    Ok(files)
 }
 
 /// What the journal's events come to, as they stand before the seal: a function of them and of the inputs alone.

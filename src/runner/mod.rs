@@ -31,6 +31,7 @@ mod power;
 pub mod prerequisites;
 mod probed;
 pub mod project;
+mod recheck;
 mod reconcile;
 mod session;
 mod setting;

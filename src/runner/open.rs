@@ -11,7 +11,7 @@ use crate::catalogue::Catalogues;
 use crate::clock::Clock;
 use crate::execution::{Event, Fingerprint, State};
 use crate::journal::{Journal, JournalError, Lock, Replayed, replay};
-use crate::manifest::{MANIFEST_FILE, Manifest, SUMS_FILE, check_result, write_sums};
+use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::plan::Plan;
 use crate::store::{Folders, Inputs, StoreError, make_within, read_bounded, sync_folder};
 use crate::units::Digest;
@@ -156,45 +156,6 @@ impl Opened {
         self.record(&Event::ChangesAccepted(fingerprint), clock)?;
         Ok(self)
     }
-
-    /// Looks at the results of all attempts; one that is no longer what the journal cites is given up,
-    /// and if it stood, its run is due again. Gives one sentence for each.
-    ///
-    /// # Errors
-    /// If the journal cannot be written.
-    pub fn recheck(&mut self, clock: &dyn Clock) -> Result<Vec<String>, RunnerError> {
-        let mut lost = Vec::new();
-        for run in 0..self.planned.plan.runs.len() {
-            for (index, attempt) in self.state.history(run).enumerate() {
-                let Some(cited) = attempt.result else {
-                    continue;
-                };
-                if let Err(error) = check_result(&self.folders, &cited) {
-                    lost.push((
-                        run,
-                        u32::try_from(index + 1).unwrap_or(u32::MAX),
-                        error.to_string(),
-                    ));
-                }
-            }
-        }
-        let mut sentences = Vec::new();
-        for (run, attempt, reason) in lost {
-            let run = self.planned.plan.runs[run].id.clone();
-            sentences.push(format!(
-                "attempt {attempt} at {run} counts no more: {reason}"
-            ));
-            self.record(
-                &Event::ResultLost {
-                    run,
-                    attempt,
-                    reason,
-                },
-                clock,
-            )?;
-        }
-        Ok(sentences)
-    }
 }
 
 /// Makes a new campaign on disk. Where that fails, nothing of it stays: it never began.
@@ -247,9 +208,6 @@ pub fn reopen(folders: Folders) -> Result<Opened, RunnerError> {
     let lock = Lock::take(&results)?;
     let (planned, state, replayed) = replayed(&folders)?;
     let journal = Journal::open(&results, lock, &replayed)?;
-    if state.sealed().is_some() && !folders.manifests().join(SUMS_FILE).exists() {
-        write_sums(&folders, &state)?;
-    }
     Ok(Opened {
         folders,
         planned,

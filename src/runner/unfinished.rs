@@ -9,12 +9,13 @@ use camino::Utf8Path;
 use lem_protocol::QUALITY_FILE;
 
 use super::live::remove;
-use crate::execution::State;
+use crate::execution::{State, Verdict};
 use crate::journal::{FILE, Lock, replay};
 use crate::store::{Folders, StoreError};
 
-/// Removes the folders of attempts that ended without a result, and quality records that were never journaled. Files that
-/// were being written are known by their names: the store removes them.
+/// Removes the folders of attempts that never had a result, and quality records that were never journaled. What once was a
+/// result stays where it is, as long as its folder shows whose it was: it may be what somebody wants to look at. Files
+/// that were being written are known by their names: the store removes them.
 ///
 /// # Errors
 /// If something of it cannot be removed.
@@ -26,18 +27,18 @@ pub(super) fn remove_unfinished(folders: &Folders, state: &State) -> Result<(), 
         .filter_map(|experiment| state.quality(&experiment.hash)?.file.clone())
         .map(|file| file.path)
         .collect();
-    for (run, planned) in plan.runs.iter().enumerate() {
-        for (index, attempt) in state.history(run).enumerate() {
-            let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            let path = Folders::attempt(&planned.id, number);
-            let folder = results.join(&path);
-            if attempt.result.is_none() {
-                remove(&folder)?;
-                continue;
-            }
-            if !assessed.contains(&format!("{path}/{QUALITY_FILE}")) {
-                remove_file(&folder.join(QUALITY_FILE))?;
-            }
+    for placed in state.placed() {
+        let path = Folders::attempt(&placed.made_as, placed.number);
+        let folder = results.join(&path);
+        let was_a_result = matches!(
+            placed.attempt.verdict,
+            Some(Verdict::Accepted | Verdict::Rejected { .. })
+        );
+        match (&placed.attempt.result, was_a_result && !placed.renamed) {
+            (None, false) => remove(&folder)?,
+            (None, true) => {}
+            (Some(_), _) if assessed.contains(&format!("{path}/{QUALITY_FILE}")) => {}
+            (Some(_), _) => remove_file(&folder.join(QUALITY_FILE))?,
         }
     }
     Ok(())

@@ -39,6 +39,25 @@ impl StoreError {
         }
     }
 
+    /// Whether the path no longer leads to a file that can be what was written there: it is gone, or something else
+    /// stands in its place. Everything else (rights, a failing disk, too many open files) says nothing of the file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        use rustix::io::Errno;
+        let elsewhere = [
+            Errno::NOENT,
+            Errno::NOTDIR,
+            Errno::ISDIR,
+            Errno::LOOP,
+            Errno::NXIO,
+        ];
+        match self.source.raw_os_error() {
+            Some(code) => elsewhere.iter().any(|errno| errno.raw_os_error() == code),
+            // What this module says itself: no regular file, too large.
+            None => true,
+        }
+    }
+
     /// Whether there is no room: on the disk, within a quota, or below a limit on the sizes of files.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -235,6 +254,31 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn what_cannot_be_read_now_is_not_missing() {
+        use rustix::io::Errno;
+        let error = |source: std::io::Error| StoreError {
+            action: "read",
+            path: "result.json".into(),
+            source,
+        };
+        for errno in [Errno::NOENT, Errno::NOTDIR, Errno::ISDIR, Errno::LOOP] {
+            assert!(error(errno.into()).is_missing(), "{errno}");
+        }
+        assert!(error(std::io::Error::other("it is not a regular file")).is_missing());
+        for errno in [
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::IO,
+            Errno::STALE,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+        ] {
+            assert!(!error(errno.into()).is_missing(), "{errno}");
+        }
     }
 
     #[test]

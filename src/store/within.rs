@@ -2,7 +2,7 @@
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::StoreError;
+use super::{StoreError, sync_folder};
 
 /// Makes `relative` below `base`, and gives its path. `base` may be a link, as the user laid it; what is below it may
 /// not: what is written there must not land elsewhere.
@@ -21,7 +21,11 @@ pub fn make_within(base: &Utf8Path, relative: &Utf8Path) -> Result<Utf8PathBuf, 
         path.push(part);
         match std::fs::create_dir(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => is_folder(&path)?,
-            made => made.map_err(StoreError::at("make", &path))?,
+            made => {
+                made.map_err(StoreError::at("make", &path))?;
+                // Its entry, too: what is synced in a folder that nothing leads to is lost with the power.
+                path.parent().map_or(Ok(()), sync_folder)?;
+            }
         }
     }
     Ok(path)

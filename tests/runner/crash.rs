@@ -167,7 +167,7 @@ async fn a_crash_between_seal_and_list_of_hashes_is_mended() {
     let text = std::fs::read_to_string(&sums).unwrap();
     std::fs::remove_file(&sums).unwrap();
     assert_ne!(verify(&stage.folders()).findings, []);
-    reopen(stage.folders()).unwrap();
+    reopen(stage.folders()).unwrap().mend_seal().unwrap();
     assert_eq!(std::fs::read_to_string(&sums).unwrap(), text);
     stage.assert_complete();
 }

@@ -10,7 +10,7 @@ use crate::cli::nvml::NvmlArguments;
 use crate::cli::session::{self, ProgressArguments, Signals};
 use crate::cli::{CliError, output, target};
 use crate::clock::HostClock;
-use crate::diagnostics::{Exit, Failure};
+use crate::diagnostics::Failure;
 use crate::execution::{Event, State};
 use crate::runner::{self, Changes, Need, Opened, Planned, drift, models, space};
 
@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         None => false,
     };
     if opened.state.sealed().is_some() && changed.is_none() && !retries {
-        return Ok(finished(&opened, arguments.progress));
+        return finished(&opened, arguments.progress);
     }
     // First everything that may refuse, then what is written: a sealed campaign that cannot go on stays sealed.
     let next = changed
@@ -107,7 +107,7 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
         reopen_runs(&mut opened, retry)?;
     }
     if opened.state.sealed().is_some() {
-        return Ok(finished(&opened, arguments.progress));
+        return finished(&opened, arguments.progress);
     }
     if !differences.is_empty() {
         opened.record(&Event::OverrideAccepted { differences }, &HostClock)?;
@@ -122,12 +122,13 @@ pub(super) async fn run(arguments: &Resume, root: &Root) -> Outcome {
     .await
 }
 
-fn finished(opened: &Opened, progress: ProgressArguments) -> Exit {
+fn finished(opened: &Opened, progress: ProgressArguments) -> Outcome {
+    opened.mend_seal()?;
     (progress.say())(&format!(
         "campaign {} ({}) is finished and sealed; --retry does runs of it again",
         opened.folders.campaign, opened.folders.id
     ));
-    super::up::finished(&opened.state)
+    Ok(super::up::finished(&opened.state))
 }
 
 /// The edited campaign, if it differs from what the campaign was begun with and may.

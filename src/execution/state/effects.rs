@@ -118,23 +118,27 @@ impl State {
 
     /// Forgets the result of an attempt; if it is the one that stands, the run is due again.
     pub(super) fn lose_result(&mut self, index: usize, attempt: u32) -> Result<(), IllegalEvent> {
-        let place = (attempt as usize).checked_sub(1);
-        let one = place.and_then(|place| self.runs[index].attempts.get_mut(place));
-        let ended = one.and_then(|one| one.ended.as_mut());
-        let Some(Ended::With(_, result @ Some(_))) = ended else {
-            return Err(IllegalEvent {
-                event: "result_lost",
-                why: format!("attempt {attempt} has no result"),
-            });
-        };
-        let lost = result.take();
-        let stands = matches!(
-            &self.runs[index].status,
-            RunStatus::Ended { result, .. } if *result == lost
-        );
-        if stands {
+        if self.runs[index].lose(attempt)? {
             self.reopen(index);
             self.runs[index].because = Some(Because::ResultLost);
+        }
+        Ok(())
+    }
+
+    /// The same for a run that an edit retired: it would be due if another edit brought it back.
+    pub(super) fn lose_retired(&mut self, run: &str, attempt: u32) -> Result<(), IllegalEvent> {
+        let mut retired = self.retired.values_mut();
+        let Some((_, state)) = retired.find(|(id, _)| id == run) else {
+            return Err(IllegalEvent {
+                event: "result_lost",
+                why: format!("there is no run {run}"),
+            });
+        };
+        if state.lose(attempt)? {
+            state.status = RunStatus::Due;
+            state.made = None;
+            state.again = false;
+            state.because = Some(Because::ResultLost);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::RunStatus;
+use super::{IllegalEvent, RunStatus};
 use crate::execution::{Attempt, Because, ResultFile, Tries, Verdict};
 
 /// How an attempt ended.
@@ -32,6 +32,21 @@ pub(super) struct Try {
     pub(super) ended: Option<Ended>,
     /// Why it was made, if it is not the first.
     pub(super) because: Option<Because>,
+    /// The run's id when it was made: an edit may give the run another one, and files lie where they were written.
+    pub(super) made_as: String,
+}
+
+/// An attempt, and where its files lie.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// The run's id when it was made.
+    pub made_as: String,
+    /// Its number.
+    pub number: u32,
+    /// Whether the run has another id now.
+    pub renamed: bool,
+    /// How it ended.
+    pub attempt: Attempt,
 }
 
 /// A run's history.
@@ -40,7 +55,7 @@ pub(super) struct RunState {
     pub(super) status: RunStatus,
     pub(super) attempts: Vec<Try>,
     pub(super) made: Option<Made>,
-    /// Attempts that lemctl made by itself since the user last asked.
+    /// Attempts that lemctl made by itself since the user last asked, or a result was lost.
     pub(super) retries: u32,
     /// Whether lemctl is to try it again by itself.
     pub(super) again: bool,
@@ -62,13 +77,32 @@ impl RunState {
         }
     }
 
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, run: &str) {
         self.status = RunStatus::Running;
         let because = self.because.take();
         self.attempts.push(Try {
             ended: None,
             because,
+            made_as: run.to_owned(),
         });
+    }
+
+    /// Forgets the result of an attempt. Tells whether it is the one that stands.
+    pub(super) fn lose(&mut self, attempt: u32) -> Result<bool, IllegalEvent> {
+        let place = (attempt as usize).checked_sub(1);
+        let one = place.and_then(|place| self.attempts.get_mut(place));
+        let ended = one.and_then(|one| one.ended.as_mut());
+        let Some(Ended::With(_, result @ Some(_))) = ended else {
+            return Err(IllegalEvent {
+                event: "result_lost",
+                why: format!("attempt {attempt} has no result"),
+            });
+        };
+        let lost = result.take();
+        Ok(matches!(
+            &self.status,
+            RunStatus::Ended { result, .. } if *result == lost
+        ))
     }
 
     pub(super) fn end(&mut self, ended: Ended) {
@@ -88,6 +122,17 @@ impl RunState {
                 result,
                 because: one.because.clone(),
             }
+        })
+    }
+
+    /// Every attempt with its place, for a run that is called `run` now.
+    pub(super) fn placed(&self, run: &str) -> impl Iterator<Item = Placed> {
+        let named = self.attempts.iter().zip(1_u32..).zip(self.history());
+        named.map(move |((one, number), attempt)| Placed {
+            made_as: one.made_as.clone(),
+            number,
+            renamed: one.made_as != run,
+            attempt,
         })
     }
 

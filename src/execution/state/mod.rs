@@ -19,7 +19,7 @@ use crate::units::Digest;
 use history::{Ended, RunState};
 
 pub use effects::MODEL_DIFFERENCE;
-pub use history::Made;
+pub use history::{Made, Placed};
 pub use migrate::Retired;
 pub use transition::IllegalEvent;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Made, Retired, RunStatus, State, Tally};
+use super::{Made, Placed, Retired, RunStatus, State, Tally};
 use crate::execution::{Assessed, Attempt, Cause, Fingerprint, Tries};
 use crate::plan::Plan;
 use crate::quality::Scores;
@@ -55,6 +55,16 @@ impl State {
     /// Every attempt at a run, in order.
     pub fn history(&self, run: usize) -> impl Iterator<Item = Attempt> {
         self.runs[run].history()
+    }
+
+    /// Every attempt that was made, those at runs included that edits retired, with where its files lie.
+    #[must_use]
+    pub fn placed(&self) -> Vec<Placed> {
+        let ids = self.plan.runs.iter().map(|run| run.id.as_str());
+        let current = ids.zip(&self.runs);
+        let retired = self.retired.values().map(|(id, run)| (id.as_str(), run));
+        let each = current.chain(retired);
+        each.flat_map(|(id, run)| run.placed(id)).collect()
     }
 
     /// Idle seconds at least before the next attempt at a run, where more than the plan's are wanted.

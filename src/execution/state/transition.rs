@@ -194,13 +194,17 @@ impl State {
                 );
             }
             Event::ResultLost { run, attempt, .. } => {
-                let index = self.run("result_lost", run)?;
-                self.require(
-                    self.running != Some(index),
-                    "result_lost",
-                    "the run is being measured",
-                )?;
-                self.lose_result(index, *attempt)?;
+                match self.index.get(run).copied() {
+                    Some(index) => {
+                        self.require(
+                            self.running != Some(index),
+                            "result_lost",
+                            "the run is being measured",
+                        )?;
+                        self.lose_result(index, *attempt)?;
+                    }
+                    None => self.lose_retired(run, *attempt)?,
+                }
                 self.unseal();
             }
             Event::RunsReopened { runs } => {
@@ -337,7 +341,7 @@ impl State {
             "attempt_started",
             &format!("attempt {attempt} at {run} is not the next"),
         )?;
-        self.runs[index].begin();
+        self.runs[index].begin(run);
         self.running = Some(index);
         Ok(())
     }

@@ -8,8 +8,9 @@ mod result;
 
 use serde::Serialize;
 
+use super::cited::check_result;
 use super::cycles::{ExperimentCycles, MIXED_SIMULATED, over_cycles};
-use super::seal::{SealError, check_result};
+use super::seal::SealError;
 use crate::energy::{
     BaselineRepeats, CampaignEvidence, ExperimentEvidence, Outcome, RuleOutcome, VerdictRules,
     judge_campaign,

@@ -71,25 +71,29 @@ impl Check<'_> {
 struct Left<'a> {
     /// Folders of attempts without a result that counts.
     attempts: BTreeSet<String>,
+    /// Folders of all attempts.
+    all: BTreeSet<String>,
     journal: Option<&'a Journal>,
 }
 
 impl<'a> Left<'a> {
     fn by(manifest: &Manifest, journal: Option<&'a Journal>) -> Self {
-        let without = |run: &str, attempts: &[Attempt]| -> Vec<String> {
+        let folders = |run: &str, attempts: &[Attempt]| -> Vec<(bool, String)> {
             let numbers = attempts.iter().zip(1_u32..);
             numbers
-                .filter(|(attempt, _)| attempt.result.is_none())
-                .map(|(_, number)| Folders::attempt(run, number))
+                .map(|(attempt, number)| (attempt.result.is_none(), Folders::attempt(run, number)))
                 .collect()
         };
         let runs = manifest.runs.iter().map(|run| (&run.run, &run.attempts));
         let retired = manifest.retired.iter().map(|run| (&run.run, &run.attempts));
+        let all: Vec<(bool, String)> = runs
+            .chain(retired)
+            .flat_map(|(run, attempts)| folders(run, attempts))
+            .collect();
+        let without = all.iter().filter(|(without, _)| *without);
         Self {
-            attempts: runs
-                .chain(retired)
-                .flat_map(|(run, attempts)| without(run, attempts))
-                .collect(),
+            attempts: without.map(|(_, folder)| folder.clone()).collect(),
+            all: all.into_iter().map(|(_, folder)| folder).collect(),
             journal,
         }
     }
@@ -117,7 +121,8 @@ impl<'a> Left<'a> {
         }
         // An earlier record of an experiment's quality; or one that a session died before it could name.
         let quality = file == lem_protocol::QUALITY_FILE;
-        quality && (journal.records.contains(name) || journal.sessions > 1)
+        let died_over = journal.sessions > 1 && self.all.contains(folder);
+        quality && (journal.records.contains(name) || died_over)
     }
 }
 

@@ -7,7 +7,8 @@ use camino::Utf8Path;
 use super::{Check, FindingKind};
 use crate::execution::ResultFile;
 use crate::manifest::READINGS_FILE;
-use crate::manifest::seal::{SealError, check_file, check_result};
+use crate::manifest::cited::{check_file, check_result};
+use crate::manifest::seal::SealError;
 use crate::manifest::types::Manifest;
 use crate::units::Digest;
 
