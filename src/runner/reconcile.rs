@@ -64,7 +64,8 @@ pub async fn left_over<E: ContainerEngine>(
 }
 
 /// Removes the campaign's containers in whatever state they are, and its live folder once none is left. One that
-/// cannot be removed keeps no other from it, and is tried again a few times. Doing it again is fine.
+/// cannot be removed keeps no other from it, and is tried again a few times. Doing it again is fine; what is called
+/// otherwise than lemctl calls campaigns has nothing.
 ///
 /// # Errors
 /// If the engine does not say what there is, or the folder cannot be removed.
@@ -73,6 +74,10 @@ pub async fn remove_left_over<E: ContainerEngine>(
     folders: &Folders,
 ) -> Result<Cleared, RunnerError> {
     let mut cleared = Cleared::default();
+    if !Folders::is_id(&folders.id) {
+        // A stranger's folder may be called as something else of ours below `.lem`.
+        return Ok(cleared);
+    }
     for look in 0..LOOKS {
         let found = left_over(engine, folders, None).await?;
         cleared.left.clear();

@@ -3,7 +3,7 @@
 
 use lemctl::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use lemctl::journal::Lock;
-use lemctl::runner::{hold_campaign, remove_fetches, remove_left_over, standing};
+use lemctl::runner::{hold_campaign, remove_fetches, remove_left_over, remove_unborn, standing};
 use lemctl::store::Folders;
 
 use crate::stage::{EIGHT, Stage, service};
@@ -101,6 +101,46 @@ async fn one_that_appears_late_is_found() {
     let (cleared, ()) = tokio::join!(look, late);
     assert_eq!((cleared.removed.len(), cleared.left.len()), (2, 0));
     assert_eq!(stage.engine.names(), [].into());
+}
+
+/// The first look finds nothing at all, but the live folder tells that something may come.
+#[tokio::test(start_paused = true)]
+async fn one_that_appears_behind_an_empty_look_is_found() {
+    let stage = Stage::new(EIGHT);
+    let folders = Folders::new(&stage.root(), "dead", DEAD);
+    std::fs::create_dir_all(folders.live()).unwrap();
+    let look = async { remove_left_over(&stage.engine, &folders).await.unwrap() };
+    let late = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        stand(&stage, DEAD, "dead", "reference").await;
+    };
+    let (cleared, ()) = tokio::join!(look, late);
+    assert_eq!((cleared.removed.len(), cleared.left.len()), (1, 0));
+    assert_eq!(stage.engine.names(), [].into());
+    assert!(!folders.live().exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_is_called_as_something_of_ours_takes_nothing_along() {
+    let stage = Stage::new(EIGHT);
+    let pull = stage.root().join(".lem/fetch-0123456789abcdef");
+    std::fs::create_dir_all(&pull).unwrap();
+    for name in ["fetch-0123456789abcdef", "..", "."] {
+        let folders = Folders::new(&stage.root(), "strange", name);
+        let cleared = remove_left_over(&stage.engine, &folders).await.unwrap();
+        assert_eq!((cleared.removed.len(), cleared.left.len()), (0, 0));
+        assert!(pull.exists(), "{name}");
+    }
+}
+
+/// A crash right behind the first event: there are no logs and no results yet.
+#[tokio::test]
+async fn a_campaign_that_has_begun_is_not_taken_for_one_that_has_not() {
+    let stage = Stage::new(EIGHT);
+    drop(stage.create());
+    let name = &stage.planned.campaign.name;
+    assert_eq!(remove_unborn(&stage.root(), name).unwrap(), [""; 0]);
+    assert!(stage.journal().exists());
 }
 
 #[tokio::test(start_paused = true)]
