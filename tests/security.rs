@@ -31,6 +31,8 @@ mod shelf;
 
 #[path = "security/bombs.rs"]
 mod bombs;
+#[path = "security/cited.rs"]
+mod cited;
 #[path = "security/dependencies.rs"]
 mod dependencies;
 #[path = "security/modes.rs"]

@@ -53,8 +53,23 @@ pub(super) fn ask(question: &str) -> Option<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return None;
     }
-    let _ = write!(io::stderr(), "{} [y/N] ", harmless(question));
+    let _ = write!(io::stderr(), "{}", asked(question));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn asked(question: &str) -> String {
+    format!("{} [y/N] ", harmless(question))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_question_drives_a_terminal() {
+        let asked = asked("really \u{1b}[2J\u{202e}x?");
+        assert_eq!(asked, "really \u{fffd}[2J\u{fffd}x? [y/N] ");
+    }
 }

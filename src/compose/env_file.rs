@@ -136,6 +136,15 @@ mod tests {
         assert_eq!(lines, [1, 3], "all at once");
     }
 
+    /// A comment, so that nothing is wrong with it but its length.
+    #[test]
+    fn more_than_64_kib_are_refused() {
+        let most = "#".repeat(64 * 1024);
+        assert_eq!(parse_env(".env", &most).unwrap(), BTreeMap::new());
+        let report = parse_env(".env", &(most + "#")).unwrap_err().to_string();
+        assert!(report.contains("larger than 65536 bytes"), "{report}");
+    }
+
     #[test]
     fn the_environment_wins_and_the_user_fills_in() {
         let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {

@@ -76,3 +76,19 @@ impl std::fmt::Debug for BuildFile {
         write!(f, "BuildFile({}, {} bytes)", self.path, self.bytes.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_value_of_a_build_argument() {
+        let values = [("PIP_INDEX_URL", "https://me:s3cret@index.example")];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let arguments = BuildArguments(values.into());
+        for shown in [format!("{arguments:?}"), format!("{arguments:#?}")] {
+            assert!(shown.contains("PIP_INDEX_URL"), "{shown}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+}

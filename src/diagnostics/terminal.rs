@@ -88,6 +88,25 @@ mod tests {
         assert!(matches!(harmless("plain, é"), Cow::Borrowed(_)));
     }
 
+    /// Written out one by one: a list that is computed from [`is_obeyed`] would follow whatever it forgets.
+    const OBEYED: &str = "\u{0}\u{7}\u{8}\r\u{1b}\u{7f}\u{80}\u{85}\u{90}\u{9b}\u{9d}\u{9f}\
+        \u{ad}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+        \u{2060}\u{2061}\u{2062}\u{2063}\u{2064}\u{2065}\u{2066}\u{2067}\u{2068}\u{2069}\u{206a}\u{206b}\u{206c}\u{206d}\
+        \u{206e}\u{206f}\u{feff}\u{fff9}\u{fffa}\u{fffb}\u{e0000}\u{e0001}\u{e0020}\u{e0041}\u{e007e}\u{e007f}";
+
+    #[test]
+    fn each_character_that_is_obeyed_is_hidden() {
+        assert_eq!(OBEYED.chars().count(), 50);
+        for character in OBEYED.chars() {
+            let text = format!("a{character}b");
+            let code = u32::from(character);
+            assert_eq!(harmless_line(&text), "a\u{fffd}b", "U+{code:04X}");
+            assert_eq!(harmless(&text), "a\u{fffd}b", "U+{code:04X}");
+            let json = harmless_json(&text);
+            assert!(json.starts_with("a\\u") && json.is_ascii(), "{json:?}");
+        }
+    }
+
     #[test]
     fn json_keeps_its_value() {
         let value = serde_json::json!({ HOSTILE: [HOSTILE, 1, null], "b": "\n" });

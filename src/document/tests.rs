@@ -94,6 +94,23 @@ fn hostile_texts_end_early() {
     }
 }
 
+/// Lists of nothing: no text is there to be counted, only values.
+#[test]
+fn values_without_text_are_bounded_too() {
+    let laughs = |levels: u32| {
+        (1..levels).fold("- &a0 [null, null]\n".to_owned(), |text, level| {
+            text + &format!("- &a{level} [*a{0}, *a{0}]\n", level - 1)
+        })
+    };
+    // Twice as many values a level, each list once more for its aliases.
+    assert!(read(&laughs(13)).is_ok());
+    let refused = read(&laughs(17)).unwrap_err();
+    assert!(
+        refused.message.contains("more than 200000 values"),
+        "{refused:?}"
+    );
+}
+
 /// Each is small on disk and would be gigabytes, were its texts or its problems copied without end.
 #[test]
 fn small_texts_do_not_become_large() {

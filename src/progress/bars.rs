@@ -66,12 +66,12 @@ fn failures(tally: &Tally) -> String {
 
 impl EventSink for Bars {
     fn notice(&mut self, plan: &Plan, state: &State, notice: &Notice<'_>) {
+        if let Some(line) = words::said(plan, state, notice) {
+            // A line that cannot be drawn is not worth an error: the journal has it.
+            let _ = self.lines.println(line);
+        }
         match notice {
             Notice::Journaled(event) => {
-                if let Some(line) = words::line(plan, state, event) {
-                    // A line that cannot be drawn is not worth an error: the journal has it.
-                    let _ = self.lines.println(harmless_line(&line));
-                }
                 if let Event::SessionStarted { .. } = event {
                     // Runs done in earlier sessions say nothing about this one's pace.
                     let done = plan.runs.len() - state.tally().due;
@@ -119,11 +119,40 @@ impl EventSink for Bars {
                     self.running
                 ));
             }
-            Notice::Warning { message } => {
-                let _ = self
-                    .lines
-                    .println(format!("warning: {}", harmless_line(message)));
-            }
+            // Its line is all that there is to show.
+            Notice::Warning { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::ProgressDrawTarget;
+
+    use super::super::sample::{HOSTILE, assert_harmless, planned};
+    use super::*;
+
+    #[test]
+    fn no_step_and_no_run_drives_a_terminal() {
+        let (plan, state) = planned();
+        let mut bars = Bars::new();
+        bars.lines.set_draw_target(ProgressDrawTarget::hidden());
+        let step = Event::StepStarted {
+            step: HOSTILE.to_owned(),
+        };
+        for notice in [
+            Notice::Journaled(&step),
+            Notice::Phase {
+                run: 0,
+                phase: Phase::Gap,
+            },
+            Notice::GapLeft { seconds: 1.0 },
+            Notice::Measured {
+                completed_requests: 1,
+            },
+        ] {
+            bars.notice(&plan, &state, &notice);
+            assert_harmless(&bars.now.message());
         }
     }
 }

@@ -82,7 +82,20 @@ fn step(line: &str) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{HOSTILE, assert_harmless};
     use super::*;
+
+    #[test]
+    fn no_step_of_a_build_drives_a_terminal() {
+        let bar = ProgressBar::hidden();
+        let building = Building {
+            shown: Shown::Bar(bar.clone()),
+        };
+        for line in [HOSTILE.to_owned(), format!("Step 1/2 : RUN {HOSTILE}")] {
+            building.line(&line);
+            assert_harmless(&bar.message());
+        }
+    }
 
     #[test]
     fn steps_are_told_from_what_they_print() {

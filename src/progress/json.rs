@@ -15,9 +15,12 @@ pub struct JsonLines;
 impl EventSink for JsonLines {
     fn notice(&mut self, plan: &Plan, state: &State, notice: &Notice<'_>) {
         // A reader that went away is no reason to stop a campaign.
-        let line = object(plan, state, notice).to_string();
-        let _ = writeln!(std::io::stdout(), "{}", harmless_json(&line));
+        let _ = writeln!(std::io::stdout(), "{}", line(plan, state, notice));
     }
+}
+
+fn line(plan: &Plan, state: &State, notice: &Notice<'_>) -> String {
+    harmless_json(&object(plan, state, notice).to_string()).into_owned()
 }
 
 /// `{"notice": …, …, "tally": …}`; the events are the journal's.
@@ -38,5 +41,27 @@ fn object(plan: &Plan, state: &State, notice: &Notice<'_>) -> Value {
             json!({ "notice": "measured", "completed_requests": completed_requests })
         }
         Notice::Warning { message } => json!({ "notice": "warning", "message": message }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{HOSTILE, assert_harmless, planned};
+    use super::*;
+    use crate::execution::Event;
+
+    #[test]
+    fn no_json_drives_a_terminal_and_its_value_stays() {
+        let (plan, state) = planned();
+        let step = Event::StepStarted {
+            step: HOSTILE.to_owned(),
+        };
+        let message = HOSTILE.to_owned();
+        for notice in [Notice::Journaled(&step), Notice::Warning { message }] {
+            let line = line(&plan, &state, &notice);
+            assert_harmless(&line);
+            let value: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(value, object(&plan, &state, &notice));
+        }
     }
 }

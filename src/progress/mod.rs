@@ -8,6 +8,8 @@ mod bars;
 mod building;
 mod json;
 mod plain;
+#[cfg(test)]
+mod sample;
 mod transfer;
 mod words;
 

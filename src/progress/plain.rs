@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use super::words;
-use crate::diagnostics::harmless_line;
 use crate::execution::{EventSink, Notice, State};
 use crate::plan::Plan;
 
@@ -23,14 +22,12 @@ impl PlainLines {
 
 impl EventSink for PlainLines {
     fn notice(&mut self, plan: &Plan, state: &State, notice: &Notice<'_>) {
-        let line = match notice {
-            Notice::Warning { message } => Some(format!("warning: {message}")),
-            Notice::Journaled(event) if !self.only_warnings => words::line(plan, state, event),
-            _ => None,
-        };
-        if let Some(line) = line {
+        if self.only_warnings && !matches!(notice, Notice::Warning { .. }) {
+            return;
+        }
+        if let Some(line) = words::said(plan, state, notice) {
             // A terminal that went away is no reason to stop a campaign.
-            let _ = writeln!(std::io::stderr(), "{}", harmless_line(&line));
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
 }

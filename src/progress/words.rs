@@ -1,10 +1,20 @@
-//! Events in words: one line each, the same on a terminal and elsewhere.
+//! Notices in words: one line each, the same on a terminal and elsewhere.
 
-use crate::execution::{Event, State, Verdict};
+use crate::diagnostics::harmless_line;
+use crate::execution::{Event, Notice, State, Verdict};
 use crate::plan::Plan;
 
-/// A line for an event; none for those that say nothing to a user.
-pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+/// A line for a notice, without what a terminal obeys; none for those that say nothing to a user.
+pub(super) fn said(plan: &Plan, state: &State, notice: &Notice<'_>) -> Option<String> {
+    let line = match notice {
+        Notice::Warning { message } => format!("warning: {message}"),
+        Notice::Journaled(event) => line(plan, state, event)?,
+        _ => return None,
+    };
+    Some(harmless_line(&line).into_owned())
+}
+
+fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     Some(match event {
         Event::CampaignCreated(campaign) => format!(
             "campaign {} {}: {} runs",
@@ -124,7 +134,23 @@ pub(super) fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::super::sample::{HOSTILE, assert_harmless, planned};
+    use super::*;
+
+    #[test]
+    fn no_line_drives_a_terminal() {
+        let (plan, state) = planned();
+        let lost = Event::ContainerLost {
+            backend: HOSTILE.to_owned(),
+            reason: format!("gone\n{HOSTILE}"),
+        };
+        let warning = Notice::Warning {
+            message: format!("beware\n{HOSTILE}"),
+        };
+        for notice in [Notice::Journaled(&lost), warning] {
+            assert_harmless(&said(&plan, &state, &notice).unwrap());
+        }
+    }
 
     #[test]
     fn durations_read_well() {

@@ -235,6 +235,16 @@ mod tests {
         ));
     }
 
+    /// It is not read first and measured then.
+    #[test]
+    fn no_more_of_an_env_file_is_read_than_64_kib() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = project(&folder);
+        std::fs::write(project.root.join(".env"), "#".repeat(64 * 1024 + 1)).unwrap();
+        let error = project.settings().unwrap_err();
+        assert!(matches!(error, ProjectError::Store(_)), "{error:?}");
+    }
+
     #[test]
     fn a_variant_is_chosen_by_the_settings_and_must_exist() {
         let folder = tempfile::tempdir().unwrap();

@@ -345,6 +345,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_larger_than_its_limit_is_refused_and_not_cut() {
+        let (_keep, path) = folder();
+        let file = path.join("f");
+        std::fs::write(&file, "12345").unwrap();
+        for read in [read_bounded, read_regular] {
+            assert_eq!(read(&file, 5).unwrap(), b"12345");
+            let refused = read(&file, 4).unwrap_err().to_string();
+            assert!(refused.contains("larger than 4 bytes"), "{refused}");
+        }
+    }
+
+    #[test]
     fn every_way_of_being_full_is_known() {
         for code in [28, 122, 27] {
             assert!(is_full(&std::io::Error::from_raw_os_error(code)), "{code}");

@@ -165,6 +165,8 @@ fn names(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
     use super::*;
 
     fn below(folder: &tempfile::TempDir) -> camino::Utf8PathBuf {
@@ -181,12 +183,24 @@ mod tests {
         rustix::fs::symlinkat("/", &at, "link").unwrap();
     }
 
+    /// At most 1024, whatever the machine allows: what Linux begins with, so that tests beside this one do not miss any.
+    fn scarce_descriptors() {
+        let found = getrlimit(Resource::Nofile);
+        let few = found.current.map_or(1024, |current| current.min(1024));
+        let limit = Rlimit {
+            current: Some(few),
+            ..found
+        };
+        setrlimit(Resource::Nofile, limit).unwrap();
+    }
+
     #[test]
     fn a_tree_deeper_than_there_are_descriptors_goes() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = below(&scratch);
         std::fs::create_dir(&folder).unwrap();
         deep(&folder, 3_000);
+        scarce_descriptors();
         remove_tree(&folder, MOST_REMOVED).unwrap();
         assert!(!folder.exists());
         remove_tree(&folder, MOST_REMOVED).unwrap();

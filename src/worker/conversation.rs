@@ -337,3 +337,6 @@ fn hear(piece: Piece<'_>, tell: &mpsc::Sender<EventLine>) -> Result<(), WorkerEr
         Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

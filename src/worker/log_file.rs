@@ -168,6 +168,22 @@ mod tests {
     }
 
     #[test]
+    fn a_new_log_takes_the_place_of_the_oldest() {
+        let (_keep, path) = folder();
+        for number in 0..=FOLDER_FILES {
+            File::create(path.join(format!("{number}.log"))).unwrap();
+        }
+        let oldest = File::options().write(true).open(path.join("7.log"));
+        oldest
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        LogFile::create(&path, "w").unwrap();
+        assert!(path.join("w.log").exists() && !path.join("7.log").exists());
+        assert_eq!(path.read_dir_utf8().unwrap().count(), FOLDER_FILES + 1);
+    }
+
+    #[test]
     fn the_oldest_logs_of_a_campaign_go() {
         let (_keep, path) = folder();
         for (age, name) in ["c.log", "b.log", "a.log"].iter().enumerate() {

@@ -120,18 +120,18 @@ fn take(outbox: &Utf8Path, folder: &str, name: &str, limit: u64) -> Result<Vec<u
     if stat.st_nlink != 1 {
         return Err(refused(format!("a file with {} names", stat.st_nlink)));
     }
+    let bytes = bounded(File::from(file), limit).map_err(|source| OutboxError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    bytes.ok_or_else(|| refused(format!("larger than {limit} bytes")))
+}
+
+/// All bytes of a file, or none if it has more than `limit`; however many it has, no more than one above that is read.
+fn bounded(file: impl Read, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    File::from(file)
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| OutboxError::Io {
-            path: path.clone(),
-            source,
-        })?;
-    if bytes.len() as u64 > limit {
-        return Err(refused(format!("larger than {limit} bytes")));
-    }
-    Ok(bytes)
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
 #[cfg(test)]
@@ -199,6 +199,49 @@ mod tests {
             collect(&outbox, "a3"),
             Err(OutboxError::Refused { .. })
         ));
+    }
+
+    /// An honest record behind each link: only the link is wrong.
+    #[test]
+    fn no_link_on_the_way_to_a_record_is_followed() {
+        let (_keep, outbox) = outbox();
+        std::fs::write(outbox.join("a1/record.json"), b"{}").expect("written");
+        symlink(outbox.join("a1"), outbox.join("a2")).expect("linked");
+        symlink(&outbox, outbox.join("root")).expect("linked");
+        for (outbox, attempt) in [(outbox.clone(), "a2"), (outbox.join("root"), "a1")] {
+            let refused = collect(&outbox, attempt).expect_err("refused").to_string();
+            assert!(refused.contains("a link or no folder"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_its_limit_is_refused_and_not_cut() {
+        let (_keep, outbox) = outbox();
+        std::fs::create_dir(outbox.join("exits")).expect("made");
+        let file = File::create(outbox.join("exits/w.json")).expect("made");
+        file.set_len(64 * 1024).expect("sparse");
+        let taken = exit_record(&outbox, "w").expect("taken").expect("there");
+        assert_eq!(taken.len(), 64 * 1024);
+        file.set_len(64 * 1024 + 1).expect("sparse");
+        let refused = exit_record(&outbox, "w").expect_err("refused").to_string();
+        assert!(refused.ends_with("larger than 65536 bytes"), "{refused}");
+    }
+
+    /// Who reads on past the first byte above the limit meets an error.
+    #[test]
+    fn no_more_is_read_than_one_byte_above_the_limit() {
+        struct Beyond;
+        impl Read for Beyond {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("read too far"))
+            }
+        }
+        let eleven = [b'x'; 11];
+        let read = |limit| bounded(eleven.as_slice().chain(Beyond), limit);
+        assert_eq!(read(10).expect("not read too far"), None);
+        assert!(read(11).is_err());
+        let whole = bounded(eleven.as_slice(), 11).expect("read");
+        assert_eq!(whole.as_deref(), Some(eleven.as_slice()));
     }
 
     #[test]

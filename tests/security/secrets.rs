@@ -77,26 +77,32 @@ fn docker_a_token_lies_nowhere_while_it_is_used_and_after_a_kill() {
 fn a_secret_never_becomes_a_containers_variable() {
     let project = Project::without_docker();
     let compose = std::fs::read_to_string(project.root().join("compose/reference.yaml")).unwrap();
-    project.write(
-        ".env",
-        "HF_TOKEN=hf_s3cret\nPIP_INDEX_URL=https://me:hf_s3cret@index.example/simple\n",
-    );
+    let names = [
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HUGGINGFACE_HUB_TOKEN",
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+        "LEM_PIP_INDEX_URL",
+    ];
+    let kept = names.map(|name| format!("{name}=https://me:hf_s3cret@index.example/simple\n"));
+    project.write(".env", &kept.concat());
     assert_eq!(project.without_engine(&["models", "list"]).code, Some(0));
-    for (from, to) in [
-        ("      HOME: /tmp\n", "      HOME: ${HF_TOKEN}\n"),
-        ("      HOME: /tmp\n", "      HOME: $HF_TOKEN\n"),
-        ("      HOME: /tmp\n", "      HF_TOKEN: \"x\"\n"),
-        (
-            "      HOME: /tmp\n",
-            "      HUGGING_FACE_HUB_TOKEN: \"x\"\n",
-        ),
+    let home = "      HOME: /tmp\n";
+    let mut changes = vec![
+        (home, "      HOME: $HF_TOKEN\n".to_owned()),
         (
             "image: lemctl/reference:0.1.0",
-            "image: ${PIP_INDEX_URL:-x}",
+            "image: ${PIP_INDEX_URL:-x}".to_owned(),
         ),
-    ] {
+    ];
+    for name in names {
+        changes.push((home, format!("      HOME: ${{{name}}}\n")));
+        changes.push((home, format!("      {name}: \"x\"\n")));
+    }
+    for (from, to) in changes {
         assert!(compose.contains(from));
-        project.write("compose/reference.yaml", &compose.replace(from, to));
+        project.write("compose/reference.yaml", &compose.replace(from, &to));
         let said = project.without_engine(&["models", "list"]);
         assert_eq!(said.code, Some(4), "{to}: {said:#?}");
         assert!(said.stderr.contains("holds a secret"), "{to}: {said:#?}");

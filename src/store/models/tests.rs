@@ -88,6 +88,38 @@ fn a_description_that_lies_is_none() {
     assert!(store.find(&place).is_some());
 }
 
+/// The sum of its description fits, and so do the sizes: only the names are wrong.
+#[test]
+fn a_description_names_no_file_of_another_folder() {
+    let (_folder, store) = store();
+    let place = Place::hub("o/n", "abc").unwrap();
+    let folder = store.folder(&place);
+    std::fs::create_dir_all(folder.join("sub")).unwrap();
+    let described = |name: &str| {
+        std::fs::write(folder.join(name), "{}").unwrap();
+        let file = ModelFile {
+            path: name.to_owned(),
+            bytes: 2,
+            sha256: Digest::of(b"{}").to_string(),
+        };
+        let model = StoredModel::new("hub", "o/n", Some("abc".to_owned()), vec![file]);
+        let note = serde_json::to_vec(&model).unwrap();
+        std::fs::write(folder.join(MODEL_NOTE_FILE), note).unwrap();
+        store.find(&place)
+    };
+    assert!(described("config.json").is_some());
+    let elsewhere = store.root().join("elsewhere");
+    for name in [
+        "../config.json",
+        "sub/config.json",
+        elsewhere.as_str(),
+        ".hidden",
+        "a\nb",
+    ] {
+        assert_eq!(described(name), None, "{name}");
+    }
+}
+
 #[test]
 fn places_are_plain_names() {
     for (id, commit) in [

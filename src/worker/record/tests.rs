@@ -197,7 +197,7 @@ fn what_was_in_flight_is_checked_too() {
 #[test]
 fn every_lie_is_named() {
     type Lie = (&'static str, fn(&mut Record));
-    let lies: [Lie; 21] = [
+    let lies: [Lie; 23] = [
         ("schema_version", |r| r.schema_version = 99),
         ("attempt", |r| r.attempt = "e.c1.a2".into()),
         ("backend", |r| r.backend = "vllm".into()),
@@ -222,7 +222,12 @@ fn every_lie_is_named() {
         ("length was fixed", |r| r.requests[0].ended_early = true),
         ("chunk_tokens", |r| r.requests[0].chunk_tokens = vec![1, 1]),
         ("chunk_tokens", |r| r.requests[0].chunk_tokens = vec![3, 0]),
+        // In 32 bits their sum would be 3.
+        ("chunk_tokens", |r| {
+            r.requests[0].chunk_tokens = vec![u32::MAX, 4]
+        }),
         ("token_timing", |r| r.requests[0].chunk_tokens = vec![1, 2]),
+        ("gaps", |r| r.requests[0].token_gaps_ns.push(30)),
     ];
     for (word, lie) in lies {
         let mut record = record();
