@@ -148,3 +148,21 @@ pub fn words(value: &Value) -> Vec<&str> {
         .map(|word| word.as_str().unwrap())
         .collect()
 }
+
+/// Why a host that is busy with other work may have a result rejected: its idle GPU was read too seldom.
+const BY_LOAD: &str = "baseline_missing";
+
+/// A session went well, or had results rejected for nothing but the host's load and what the test itself did (`planted`).
+pub fn went_well(said: &Said, files: &Files<'_>, planted: &[&str]) {
+    if said.code == Some(0) {
+        return;
+    }
+    assert_eq!(said.code, Some(6), "{said:#?}");
+    for event in files.events_of("attempt_ended") {
+        let reasons = event["verdict"]["rejected"]["reasons"].as_array();
+        for reason in reasons.into_iter().flatten() {
+            let code = reason["code"].as_str().unwrap_or_default();
+            assert!(code == BY_LOAD || planted.contains(&code), "{reason:#}");
+        }
+    }
+}

@@ -16,10 +16,16 @@ const COMPOSE: &str = "compose/reference.yaml";
 
 /// A campaign of three runs.
 fn begun() -> Option<Project> {
+    begun_with(0.3)
+}
+
+/// The same with windows of so many seconds: long, where something is taken in one.
+fn begun_with(seconds: f64) -> Option<Project> {
     let project = Project::with_docker()?;
     project.pin_image();
     let shared = "hidden_size: [32], batch_size: [1, 2, 3]";
-    project.write(FILE, &campaign_text("fault", shared, "cycles: 1", 0.3));
+    let text = campaign_text("fault", shared, "cycles: 1", seconds);
+    project.write(FILE, &text);
     Some(project)
 }
 
@@ -78,7 +84,9 @@ fn docker_permission_on_results_lost_in_the_middle() {
 /// The container's only writable place is taken from it while it measures.
 #[test]
 fn docker_permission_on_the_outbox_lost_in_the_middle() {
-    let Some(project) = begun() else { return };
+    let Some(project) = begun_with(2.0) else {
+        return;
+    };
     let mut session = Session::start(&project, &UP);
     session.wait_event("attempt_ended");
     session.wait_phase("warm-up");
@@ -90,7 +98,7 @@ fn docker_permission_on_the_outbox_lost_in_the_middle() {
         .join("reference/outbox");
     mode(&outbox, 0o500);
     let said = session.end();
-    assert!(matches!(said.code, Some(0 | 4 | 5)), "{said:#?}");
+    assert_eq!(said.code, Some(4), "{said:#?}");
     guarantees::names(
         &said,
         &["record_failed", "outbox"],
@@ -101,20 +109,19 @@ fn docker_permission_on_the_outbox_lost_in_the_middle() {
 
 #[test]
 fn docker_permission_on_the_socket_lost_in_the_middle() {
-    let Some(mut project) = begun() else { return };
+    let Some(mut project) = begun_with(5.0) else {
+        return;
+    };
     let proxy = SocketProxy::before(Utf8Path::new("/var/run/docker.sock"));
     project.through(Some(proxy.socket()));
     let mut session = Session::start(&project, &UP);
     session.wait_event("attempt_ended");
     session.wait_phase("measure");
-    mode(&proxy.socket(), 0o600);
+    // Forbidden to its owner, too: the proxy's is who runs these tests, and lemctl need not be another.
+    mode(&proxy.socket(), 0o000);
     let files = Files::of(&project, "fault");
     files.docker(&["kill", &files.container().unwrap()]);
     let said = session.end();
-    if project.user.uid == 0 || said.code == Some(0) {
-        eprintln!("SKIPPED: nothing is forbidden to who runs these tests.");
-        return;
-    }
     assert_eq!(said.code, Some(4), "{said:#?}");
     guarantees::names(&said, &["no permission on"], &["usermod -aG"]);
     guarantees::hold(&files);
@@ -262,9 +269,9 @@ impl Drop for Image<'_> {
 /// The tag is moved while the session runs, and then its container is needed anew: nothing is measured in the other.
 #[test]
 fn docker_image_tag_moved_in_the_middle() {
-    let Some(project) = begun() else { return };
-    let shared = "hidden_size: [32], batch_size: [1, 2, 3]";
-    project.write(FILE, &campaign_text("fault", shared, "cycles: 1", 1.5));
+    let Some(project) = begun_with(1.5) else {
+        return;
+    };
     let image = Image::of(&project, "middle");
     let mut session = Session::start(&project, &UP);
     session.wait_event("attempt_ended");

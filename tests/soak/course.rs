@@ -41,7 +41,10 @@ pub fn stretches(files: &Files<'_>, looks: &[Look], runs: u64, length: u64) -> V
             .filter(|look| look.runs > first && look.runs <= last)
             .collect();
         let times = &times[first as usize..last as usize];
-        let least = |of: fn(&Look) -> u64| within.iter().map(|look| of(look)).min().unwrap_or(0);
+        let least = |of: fn(&Look) -> u64| {
+            let least = within.iter().map(|look| of(look)).min();
+            least.expect("a look in each stretch")
+        };
         let attempts: Vec<f64> = times.iter().map(|(attempt, _)| *attempt).collect();
         let between = times.iter().filter_map(|(_, between)| *between).collect();
         let resident = within.iter().map(|look| look.resident_kib as f64);

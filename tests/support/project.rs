@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 #[path = "said.rs"]
-mod said;
+pub mod said;
 
 pub use said::{Said, said};
 

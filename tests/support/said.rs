@@ -1,7 +1,8 @@
 //! A program that is run to its end, within a limit.
 
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longer than any program of these tests takes to its end.
@@ -15,20 +16,39 @@ pub struct Said {
     pub stderr: String,
 }
 
-/// Runs a program to its end, or ends it: what loops fails its test and does not hang it. Where its
-/// stdout goes is the caller's choice.
+/// Ends a program that is still there after the limit: what loops fails its test and does not hang it.
+pub struct Watch {
+    ended: Sender<()>,
+    thread: JoinHandle<bool>,
+}
+
+impl Watch {
+    pub fn begin(pid: u32) -> Self {
+        let (ended, end) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let late = end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout);
+            if late {
+                let pid = pid.to_string();
+                let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+            }
+            late
+        });
+        Self { ended, thread }
+    }
+
+    /// Once the program has ended: fails if it had to be made to.
+    pub fn end(self) {
+        drop(self.ended);
+        assert!(!self.thread.join().unwrap(), "no end within {LIMIT:?}");
+    }
+}
+
+/// Runs a program to its end. Where its stdout goes is the caller's choice.
 pub fn said(command: &mut Command) -> Said {
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let pid = child.id().to_string();
-    let (ended, end) = channel::<()>();
-    let watch = std::thread::spawn(move || {
-        if end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
-        }
-    });
+    let watch = Watch::begin(child.id());
     let output = child.wait_with_output().unwrap();
-    drop(ended);
-    watch.join().unwrap();
+    watch.end();
     Said {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::project::said::Watch;
 use super::project::{Project, Said};
 
 /// Longer than anything in these tests takes; who waits longer waits for nothing.
@@ -131,8 +132,9 @@ impl Session {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, within a limit.
     pub fn end(mut self) -> Said {
+        let watch = Watch::begin(self.pid());
         let mut stderr = String::new();
         self.child
             .stderr
@@ -142,6 +144,7 @@ impl Session {
             .unwrap();
         let code = self.child.wait().unwrap().code();
         self.seen.extend(self.lines.iter());
+        watch.end();
         Said {
             code,
             stdout: self.seen.join("\n"),

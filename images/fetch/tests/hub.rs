@@ -20,6 +20,8 @@ struct Place {
     token: Option<PathBuf>,
     /// What follows the request.
     after: String,
+    /// Seconds of silence after which a connection is given up: more than a busy machine takes to answer.
+    patience: &'static str,
 }
 
 impl Place {
@@ -29,6 +31,7 @@ impl Place {
             hub: HubServer::start(),
             token: None,
             after: String::new(),
+            patience: "30",
         }
     }
 
@@ -47,7 +50,7 @@ impl Place {
     fn begin(&self, request: &FetchRequest) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lem-fetch"));
         command.arg("--root").arg(self.folder.path().join("models"));
-        command.args(["--patience", "1", "--token"]);
+        command.args(["--patience", self.patience, "--token"]);
         command.arg(self.token.as_deref().unwrap_or(Path::new("/nowhere/token")));
         for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"] {
             command.env_remove(name);
@@ -145,7 +148,10 @@ fn a_model_comes_whole_whatever_happens_on_the_way() {
         "silent",
         "elsewhere",
     ] {
-        let place = Place::new();
+        let mut place = Place::new();
+        if repository == "silent" {
+            place.patience = "1";
+        }
         let reply = place.fetch(repository);
         place.holds_the_model(&reply);
     }

@@ -225,6 +225,8 @@ impl Worker {
     }
 
     fn warm_up(&mut self, work: &Work, to: &Answered, post: &mut Post) -> Result<Outcome, Fault> {
+        // As in `measure`: one that fails is nobody's.
+        let warmed = self.warmed.take();
         let work = self.prepare(work)?;
         let start = Mark {
             name: MarkName::WarmupStart,
@@ -241,7 +243,7 @@ impl Worker {
             monotonic_ns: ran.end_ns,
         };
         post.send(to, Event::Mark(end));
-        self.warmed = Some((self.warmed.map_or(start, |(first, _)| first), end));
+        self.warmed = Some((warmed.map_or(start, |(first, _)| first), end));
         Ok(Outcome::Warmup {
             output_tokens: ran
                 .requests
@@ -258,6 +260,8 @@ impl Worker {
         to: &Answered,
         post: &mut Post,
     ) -> Result<Outcome, Fault> {
+        // Whatever becomes of this window, the warm-up was for it: the next one's record must not begin with it.
+        let warmed = self.warmed.take();
         let attempt = match &to.attempt {
             Some(attempt) if is_name(attempt) => attempt.clone(),
             _ => {
@@ -268,7 +272,6 @@ impl Worker {
             }
         };
         let work = self.prepare(&measure.work)?;
-        let warmed = self.warmed;
         post.send(to, Event::Ready {});
         post.wait_for_go(to)?;
         let start = Mark {
@@ -313,7 +316,6 @@ impl Worker {
             profile: None,
         };
         let written = record::write(&self.outbox, &record)?;
-        self.warmed = None;
         Ok(Outcome::Measure {
             bytes: written.bytes,
             sha256: written.sha256,

@@ -304,6 +304,31 @@ fn work_that_cannot_be_is_refused_before_it_says_ready() {
 }
 
 #[test]
+fn what_is_refused_takes_the_warm_up_before_it_with_it() {
+    let mut talk = Talk::loaded(1);
+    let workload = talk.workload(&[(2, 2)]);
+    let work = work(&workload, 2);
+    let warm_up = |mut work: Value| {
+        work["type"] = json!("warmup");
+        work
+    };
+    let mut unknown = work.clone();
+    unknown["parameters"]["top_p"] = json!(1);
+    let window = json!({"type": "measure", "work": unknown, "measure": minima(0.0, 1)});
+    for (attempt, refused) in [("a", window), ("b", warm_up(unknown))] {
+        let warm = talk.warm_up(Some(attempt), warm_up(work.clone()));
+        assert!(matches!(warm, Event::Done { .. }), "{warm:?}");
+        assert_eq!(talk.refusal(Some(attempt), refused), "bad_parameter");
+        let id = talk.measure(attempt, &workload, minima(0.0, 1));
+        assert!(talk.end(id).is_ok());
+        let text = fs::read(talk.outbox().join(attempt).join("record.json")).unwrap();
+        let record: Record = serde_json::from_slice(&text).unwrap();
+        let names: Vec<MarkName> = record.marks.iter().map(|mark| mark.name).collect();
+        assert_eq!(names, [MarkName::MeasureStart, MarkName::MeasureEnd]);
+    }
+}
+
+#[test]
 fn an_outbox_that_cannot_be_written_fails_the_attempt_only() {
     let mut talk = Talk::loaded(1);
     let workload = talk.workload(&[(2, 2)]);

@@ -146,6 +146,8 @@ def test_failures_have_their_code_and_a_hint(error: Exception, code: str) -> Non
             "ERROR [core.py:9] raise ValueError('x is not supported')\nERROR [core.py:9] torch.OutOfMemoryError: CUDA out of memory",
             "out_of_memory",
         ),
+        # As faulthandler writes it, beside what the parent makes of it.
+        ("Fatal Python error: Bus error\nRuntimeError: a worker process ended", "shm_too_small"),
         ("INFO we would be out of memory without this", "engine_failed"),
         ("", "engine_failed"),
     ],

@@ -1,5 +1,6 @@
 """The TensorRT-LLM adapter against transcribed shapes of 1.2.1, through the whole conversation."""
 
+import asyncio
 import json
 import math
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from conversing import HERE, Worker
-from lem_worker.engines.tensorrt import arguments
-from lem_worker.engines.tensorrt.engine import _logprob
+from lem_worker.engines.base import Settings, Submission
+from lem_worker.engines.tensorrt import arguments, engine
+from lem_worker.engines.tensorrt.engine import TensorrtEngine, _logprob
+from lem_worker.fault import Fault
 from lem_worker.requests import DummyModel, RandomModel
 from shapes import CATALOGUES, Shapes, catalogue
 
@@ -106,6 +109,35 @@ def test_a_cancelled_window_leaves_the_engine_fit(tensorrt: Worker) -> None:
     tensorrt.send("cancel", "b")
     assert tensorrt.end()["code"] == "cancelled"
     measure(tensorrt, asked)
+
+
+class Deaf:
+    """A request that no abort reaches."""
+
+    finished = False
+
+    def __aiter__(self) -> "Deaf":
+        return self
+
+    async def __anext__(self) -> None:
+        await asyncio.Event().wait()
+
+    async def aresult(self) -> None:
+        await asyncio.Event().wait()
+
+    def abort(self) -> None:
+        pass
+
+
+def test_an_engine_that_keeps_aborted_requests_is_not_idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(engine, "ABORT_SECONDS", 0.05)
+    monkeypatch.setattr(TensorrtEngine, "_ask", lambda *_, **__: Deaf())
+    one = TensorrtEngine(tmp_path)
+    one.submit([Submission(place, [1], 9) for place in range(2)], Settings({}, 2, {}))
+    assert one.advance(0.0) == []
+    with pytest.raises(Fault, match="2 of 2 aborted requests"):
+        one.abort()
+    one.close()
 
 
 def test_keywords_are_those_of_the_pinned_version(tmp_path: Path) -> None:

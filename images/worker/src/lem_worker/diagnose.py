@@ -186,7 +186,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _said(log: str) -> list[str]:
     """Lines that tell of an error: first the last lines of exceptions, then what is logged as an error."""
     lines = log.splitlines()[-2000:]
-    exceptions = [line for line in lines if re.search(r"\b[A-Za-z_.]*(?:Error|Exception)\b\s*:|bus error", line)]
+    exceptions = [line for line in lines if re.search(r"\b[A-Za-z_.]*(?:Error|Exception)\b\s*:|[Bb]us error", line)]
     logged = [line for line in lines if re.search(r"\bERROR\b|\berror:", line, re.IGNORECASE)]
     return exceptions or logged
 

@@ -216,15 +216,19 @@ class Conversation:
         return window.run(start_ns, goes_on)
 
     def _warm_up(self, work: Work, to: Answered) -> WarmupOutcome:
+        # As in `_measure`: one that fails is nobody's.
+        warmed, self._warmed = self._warmed, []
         prepared = self._prepare(work)
         with self._idle_after():
             start = self._mark(to, "warmup_start")
             ran = self._run(to, prepared, None, start.monotonic_ns)
             end = self._mark(to, "warmup_end", ran.end_ns)
-        self._warmed = [*(self._warmed[:1] or [start]), end]
+        self._warmed = [*(warmed[:1] or [start]), end]
         return WarmupOutcome(output_tokens=ran.output_tokens, elapsed_ns=ran.end_ns - ran.start_ns)
 
     def _measure(self, measure: Measure, to: Answered) -> MeasureOutcome:
+        # Whatever becomes of this window, the warm-up was for it: the next one's record must not begin with it.
+        warmed, self._warmed = self._warmed, []
         attempt = _attempt(to)
         loaded = self._ready()
         work = self._prepare(measure.work)
@@ -250,7 +254,7 @@ class Conversation:
             effective={**loaded.facts.effective, **work.settings.effective},
             workload=measure.work.workload,
             arrival=work.arrival,
-            marks=[*self._warmed, start, end],
+            marks=[*warmed, start, end],
             token_timing=ran.token_timing,
             requests=ran.requests,
             unfinished=ran.unfinished,
@@ -259,7 +263,6 @@ class Conversation:
             profile=profile,
         )
         written = outbox.write(self._places.outbox, attempt, "record.json", record, MAX_RECORD_BYTES)
-        self._warmed = []
         return MeasureOutcome(written.bytes, written.sha256)
 
     def _assess(self, assess: Assess, to: Answered) -> AssessOutcome:

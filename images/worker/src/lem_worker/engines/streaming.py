@@ -59,7 +59,7 @@ class StreamingEngine(Engine):
 
     @abstractmethod
     async def settle(self) -> None:
-        """Returns when what was closed is out of the engine; raises if the engine is dead."""
+        """Returns when what was closed is out of the engine; raises if it does not leave or the engine is dead."""
 
     def within(self, work: Coroutine[Any, Any, T], look: Callable[[], None] | None = None) -> T:
         """What `work` returns, done by the loop. `look` is called again and again meanwhile: if it raises, the work
@@ -144,14 +144,19 @@ class StreamingEngine(Engine):
             self._wake.set()
 
     async def _abort(self) -> None:
+        # What failed before belongs to the work that ends here. What fails from here on failed to leave, and the next
+        # window would be measured beside it.
+        self._failure = None
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._news.clear()
-        self._failure = None
         self._wake.clear()
         await self.settle()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

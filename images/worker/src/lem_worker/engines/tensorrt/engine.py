@@ -39,6 +39,8 @@ class TensorrtEngine(StreamingEngine):
         self._end_id: int | None = None
         self._has_tokenizer = False
         self._batch_size = DEFAULT_BATCH_SIZE
+        # Requests that were aborted and have not said yet that they left.
+        self._leaving: list[Any] = []
 
     def load(self, load: Load, stop: Callable[[], None]) -> Facts:
         from tensorrt_llm import LLM
@@ -100,12 +102,21 @@ class TensorrtEngine(StreamingEngine):
                 )
         finally:
             if not result.finished:
+                self._leaving.append(result)
                 result.abort()
-                # It says so itself when it has left the engine.
-                await asyncio.wait_for(result.aresult(), ABORT_SECONDS)
 
     async def settle(self) -> None:
-        """Each stream waits for its own end."""
+        if not self._leaving:
+            return
+        # Each says so itself when it has left the engine, well or not.
+        leaving, self._leaving = [asyncio.ensure_future(one.aresult()) for one in self._leaving], []
+        _, staying = await asyncio.wait(leaving, timeout=ABORT_SECONDS)
+        for one in staying:
+            one.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        if staying:
+            message = f"{len(staying)} of {len(leaving)} aborted requests did not leave the engine"
+            raise Fault(Code.ENGINE_FAILED, message, "a new worker is started for the next run")
 
     def assess(self, requests: Sequence[Submission], stop: Callable[[], None]) -> list[QualityOutput]:
         outputs = []
