@@ -283,14 +283,17 @@ async fn what_a_killed_check_left_behind_is_removed() {
     agent(&bench.engine, |report| report.to_string());
     let project = project(&bench, own_uid(&bench));
     let root = lemctl::units::Digest::of(project.root.as_str().as_bytes()).short(16);
+    let elsewhere = lemctl::units::Digest::of(b"/another/project").short(16);
+    let (dead, own) = ("4000000".to_owned(), std::process::id().to_string());
     let mut made = Vec::new();
-    for (name, pid) in [
-        ("dead", "4000000".to_owned()),
-        ("alive", std::process::id().to_string()),
+    for (name, pid, root) in [
+        ("dead", &dead, &root),
+        ("alive", &own, &root),
+        ("elsewhere", &dead, &elsewhere),
     ] {
         let mut overlay = bench.overlay(name);
         overlay.labels.extend([
-            (labels::PROBE.to_owned(), pid),
+            (labels::PROBE.to_owned(), pid.clone()),
             (labels::ROOT.to_owned(), root.clone()),
         ]);
         let spec =

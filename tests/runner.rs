@@ -18,6 +18,8 @@ mod cycles;
 mod engine;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/fetches.rs"]
+mod fetches;
 #[path = "runner/leftovers.rs"]
 mod leftovers;
 #[path = "runner/links.rs"]

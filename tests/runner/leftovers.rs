@@ -1,6 +1,7 @@
 //! What earlier lives left standing: removed by label and lock, as far as nobody holds it; one thing that cannot be
 //! removed keeps no other.
 
+use camino::Utf8Path;
 use lemctl::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use lemctl::journal::Lock;
 use lemctl::runner::{hold_campaign, remove_fetches, remove_left_over, remove_unborn, standing};
@@ -16,29 +17,37 @@ fn slow(what: &str) -> EngineError {
 }
 
 /// A container with what it mounts, as a session of campaign `id` makes it.
-async fn stand(stage: &Stage, id: &str, name: &str, backend: &str) -> Folders {
+pub async fn stand(stage: &Stage, id: &str, name: &str, backend: &str) -> Folders {
     let folders = Folders::new(&stage.root(), name, id);
-    let base = folders.live().join(backend);
+    stand_of(stage, &folders, backend).await;
+    folders
+}
+
+/// The same for a campaign of another folder, on the same engine.
+async fn stand_of(stage: &Stage, folders: &Folders, backend: &str) {
+    let (id, name, root) = (&*folders.id, &*folders.campaign, &*folders.root_key());
+    let own = [(labels::ROOT, root), (labels::BACKEND, backend)];
+    if id.is_empty() {
+        let base = folders.root.join(format!(".lem/fetch-{name}"));
+        return put(stage, &base, &format!("lem-fetch-{root}-{name}"), &own).await;
+    }
     let campaign = [(labels::CAMPAIGN, id), (labels::CAMPAIGN_NAME, name)];
-    let root = folders.root_key();
-    let own = [(labels::ROOT, &*root), (labels::BACKEND, backend)];
-    let marks = campaign.iter().filter(|_| !id.is_empty()).chain(&own);
-    let container = match id {
-        "" => format!("lem-fetch-{root}-{name}"),
-        id => format!("lem-{id}-{backend}"),
-    };
-    let base = match id {
-        "" => stage.root().join(format!(".lem/fetch-{name}")),
-        _ => base,
-    };
+    let base = folders.live().join(backend);
+    let marks = [campaign, own].concat();
+    put(stage, &base, &format!("lem-{id}-{backend}"), &marks).await;
+}
+
+/// A container that runs, with these labels and what it mounts in `base`.
+pub async fn put(stage: &Stage, base: &Utf8Path, name: &str, marks: &[(&str, &str)]) {
     for folder in ["control", "outbox"] {
         std::fs::create_dir_all(base.join(folder)).unwrap();
     }
     for file in ["passwd", "group", "lease"] {
         std::fs::write(base.join("control").join(file), "1\n").unwrap();
     }
+    let marks = marks.iter();
     let overlay = Overlay {
-        name: container,
+        name: name.to_owned(),
         labels: marks
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect(),
@@ -51,11 +60,10 @@ async fn stand(stage: &Stage, id: &str, name: &str, backend: &str) -> Folders {
     let spec = ContainerSpec::new(&service("reference"), &overlay).unwrap();
     let created = stage.engine.create(&spec).await.unwrap();
     stage.engine.start(&created).await.unwrap();
-    folders
 }
 
 const DEAD: &str = "20260101T000000Z-aaaaaa";
-const HELD: &str = "20260101T000001Z-bbbbbb";
+pub const HELD: &str = "20260101T000001Z-bbbbbb";
 const GONE: &str = "20260101T000002Z-cccccc";
 
 #[tokio::test(start_paused = true)]
@@ -215,6 +223,80 @@ async fn a_lease_that_is_renewed_is_somebodys() {
     let patient = remove_fetches(&stage.engine, &stage.root(), &*clock, true).await;
     assert_eq!(patient.unwrap().removed.len(), 1);
     assert!(!fetch.exists());
+}
+
+/// A copy of the project elsewhere has the same ids and another root.
+#[tokio::test(start_paused = true)]
+async fn what_stands_of_another_root_is_not_ours() {
+    let stage = Stage::new(EIGHT);
+    let ours = stand(&stage, DEAD, "dead", "reference").await;
+    let copy = stage.root().join("copy");
+    // An engine has a name once, so it is of another backend.
+    stand_of(&stage, &Folders::new(&copy, "dead", DEAD), "gadget").await;
+    stand_of(&stage, &Folders::new(&copy, "gone", GONE), "reference").await;
+    stand_of(
+        &stage,
+        &Folders::new(&copy, "0123456789abcdef", ""),
+        "fetch",
+    )
+    .await;
+    let theirs = stage.engine.names();
+    let ours_only = [format!("lem-{DEAD}-reference")].into();
+    let theirs = theirs.difference(&ours_only).cloned().collect();
+    let found = standing(&stage.engine, &stage.root()).await.unwrap();
+    assert_eq!(found, [ours.clone()]);
+    remove_left_over(&stage.engine, &ours).await.unwrap();
+    let clock = &*stage.worker.clock;
+    let fetches = remove_fetches(&stage.engine, &stage.root(), clock, false).await;
+    assert_eq!(fetches.unwrap().removed, []);
+    assert_eq!(stage.engine.names(), theirs);
+}
+
+/// Labels may say anything, and folders are named by them.
+#[tokio::test(start_paused = true)]
+async fn a_label_that_is_no_id_or_no_name_leads_to_no_folder() {
+    let stage = Stage::new(EIGHT);
+    let known = stand(&stage, DEAD, "dead", "reference").await;
+    let root = known.root_key();
+    let odd = [
+        ("../x", "x"),
+        ("..", ""),
+        ("/etc", "x"),
+        (HELD, "../x"),
+        (GONE, ".lem"),
+        ("20260101T000003Z-dddddd", "a/b"),
+    ];
+    for (index, (id, name)) in odd.into_iter().enumerate() {
+        let marks = [
+            (labels::CAMPAIGN, id),
+            (labels::CAMPAIGN_NAME, name),
+            (labels::ROOT, &root),
+        ];
+        let base = stage.root().join("mounted");
+        put(&stage, &base, &format!("odd-{index}"), &marks).await;
+    }
+    let found = standing(&stage.engine, &stage.root()).await.unwrap();
+    assert_eq!(found, [known]);
+}
+
+/// Called as a pull's would be, and somebody's by its labels.
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_belongs_to_somebody_is_no_pulls() {
+    let stage = Stage::new(EIGHT);
+    let root = Folders::new(&stage.root(), "", "").root_key();
+    for (name, label) in [("campaigns", labels::CAMPAIGN), ("probes", labels::PROBE)] {
+        let marks = [
+            (labels::ROOT, &*root),
+            (labels::BACKEND, "fetch"),
+            (label, DEAD),
+        ];
+        let base = stage.root().join("mounted");
+        put(&stage, &base, &format!("lem-fetch-{root}-{name}"), &marks).await;
+    }
+    let clock = &*stage.worker.clock;
+    let cleared = remove_fetches(&stage.engine, &stage.root(), clock, false).await;
+    assert_eq!(cleared.unwrap().removed, []);
+    assert_eq!(stage.engine.names().len(), 2);
 }
 
 /// What crashes left under temporary names goes when the next session begins, and nothing else does.

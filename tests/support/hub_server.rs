@@ -1,6 +1,11 @@
 //! A model hub on this machine: the interface of huggingface.co as far as `lem-fetch` uses it, with repositories
-//! that are whole, gated, missing, cut, altered, busy, silent or slow. Each connection has a thread and ends with its
-//! answer.
+//! that are whole, gated, missing, cut, altered, busy, silent or slow, and some that lie. Each connection has a thread
+//! and ends with its answer.
+
+#[path = "hub_server/files.rs"]
+mod files;
+#[path = "hub_server/lies.rs"]
+mod lies;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,6 +15,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
+
+pub use files::{files, weights};
+pub use lies::{OTHER_COMMIT, SECRET};
 
 /// The commit that every branch is.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -67,33 +75,6 @@ impl HubServer {
         let seen = self.seen();
         seen.iter().filter(|seen| seen.path.contains(part)).count()
     }
-}
-
-/// The files of every repository.
-pub fn files() -> Vec<(String, Vec<u8>)> {
-    let config = json!({
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
-        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 512,
-        "max_position_embeddings": 512,
-    });
-    let files = [
-        ("README.md", b"not needed".to_vec()),
-        ("config.json", config.to_string().into_bytes()),
-        ("tokenizer.json", b"{}".to_vec()),
-        ("model.safetensors", weights()),
-        ("original/consolidated.00.pth", b"not needed".to_vec()),
-    ];
-    files.map(|(name, bytes)| (name.to_owned(), bytes)).into()
-}
-
-/// Bytes without a period.
-pub fn weights() -> Vec<u8> {
-    let mut state = 1_u32;
-    let next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(WEIGHTS).collect()
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
@@ -200,21 +181,21 @@ impl Answer<'_> {
             }
             _ => {}
         }
-        let siblings =
-            self.files
-                .iter()
-                .map(|(name, bytes)| match name.ends_with(".safetensors") {
-                    true => json!({ "rfilename": name, "size": bytes.len(), "lfs": {
-                "sha256": sha256(bytes), "size": bytes.len(), "pointerSize": 134,
-            } }),
-                    false => {
-                        json!({ "rfilename": name, "size": bytes.len(), "blobId": blob(bytes) })
-                    }
-                });
+        let siblings = self.files.iter().map(|(name, bytes)| {
+            let size = lies::size(repository).unwrap_or(bytes.len() as u64);
+            match name.ends_with(".safetensors") {
+                _ if lies::tells_no_sums(repository) => json!({ "rfilename": name, "size": size }),
+                true => json!({ "rfilename": name, "size": size, "lfs": {
+                    "sha256": sha256(bytes), "size": size, "pointerSize": 134,
+                } }),
+                false => json!({ "rfilename": name, "size": size, "blobId": blob(bytes) }),
+            }
+        });
         let siblings: Vec<_> = siblings.collect();
+        let commit = lies::commit(repository).unwrap_or(COMMIT);
         let body =
-            json!({ "id": format!("org/{repository}"), "sha": COMMIT, "siblings": siblings });
-        let body = body.to_string();
+            json!({ "id": format!("org/{repository}"), "sha": commit, "siblings": siblings });
+        let body = body.to_string() + &lies::behind_a_listing(repository);
         self.head("200 OK", body.len(), "Content-Type: application/json\r\n")?;
         let mut stream = self.stream;
         stream.write_all(body.as_bytes())
@@ -240,6 +221,9 @@ impl Answer<'_> {
             let to = format!("Location: http://localhost:{port}/cdn/{name}\r\n");
             return self.head("302 Found", 0, &to);
         }
+        if let Some(to) = lies::redirect(repository) {
+            return self.head("302 Found", 0, &format!("Location: {to}\r\n"));
+        }
         if large && (repository == "wrong" || repository == "wrong-once" && self.before == 0) {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
@@ -247,6 +231,9 @@ impl Answer<'_> {
         // A small file with as many bytes, and other ones.
         if repository == "mangled" && name == "tokenizer.json" {
             bytes[0] ^= 1;
+        }
+        if large {
+            bytes.extend(lies::behind_a_file(repository));
         }
         let range = self.request.headers.get("range");
         let from = range

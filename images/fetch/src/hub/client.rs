@@ -49,7 +49,12 @@ impl Hub {
     ) -> Result<Self, Failure> {
         let endpoint = endpoint.trim_end_matches('/');
         let plain = endpoint.len() <= 300 && endpoint.bytes().all(|byte| byte.is_ascii_graphic());
-        let authority = endpoint.split('/').nth(2).unwrap_or_default();
+        let authority = match endpoint.split_once("://") {
+            Some((_, rest)) => rest.trim_start_matches('/').split('/').next(),
+            // No address: a name and password may stand anywhere.
+            None => Some(endpoint),
+        };
+        let authority = authority.unwrap_or_default();
         if authority.contains('@') {
             // Not repeated: the address stands in messages, and messages in the journal.
             return Err(

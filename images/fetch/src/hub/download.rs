@@ -29,7 +29,8 @@ pub fn download(hub: &Hub, commit: &str, folder: &Folder) -> Result<Vec<ModelFil
         return Err(Failure::new("hub_unavailable", message));
     }
     let entries = listing.needed()?;
-    let total = entries.iter().filter_map(|entry| entry.bytes).sum();
+    let sizes = entries.iter().filter_map(|entry| entry.bytes);
+    let total = sizes.fold(0, u64::saturating_add);
     let there: u64 = entries.iter().map(|entry| file::there(folder, entry)).sum();
     folder.has_room(u64::saturating_sub(total, there))?;
     let progress = Progress::new(total);

@@ -105,9 +105,10 @@ impl Target<'_> {
             if wrong >= MAX_WRONG {
                 let _ = std::fs::remove_file(&growing.path);
                 let name = &self.entry.name;
-                let sum = match self.entry.sha256 {
-                    Some(_) => "SHA-256",
-                    None => "sum",
+                let sum = match (&self.entry.sha256, &self.entry.blob) {
+                    (Some(_), _) => "SHA-256",
+                    (None, Some(_)) => "sum",
+                    (None, None) => "size",
                 };
                 let message = format!(
                     "{name} of {} came {wrong} times with other bytes than its {sum} says ({bytes} bytes)",
@@ -257,13 +258,16 @@ impl Target<'_> {
                     None => Ok(have),
                 };
             }
-            // More than there is must not fill the disk; the sum will tell that it is wrong.
+            // More than there is must not fill the disk.
             let room = size.map_or(u64::MAX, |size| size - have.min(size));
             let kept = read.min(usize::try_from(room).unwrap_or(usize::MAX));
             growing.add(&buffer[..kept]).map_err(Miss::Never)?;
             self.progress.add(kept as u64);
             if kept < read {
-                return Ok(have + kept as u64);
+                // A sum tells whether what was kept is the file; without one its size is wrong.
+                let summed = self.entry.sha256.is_some() || self.entry.blob.is_some();
+                let counted = if summed { kept } else { read };
+                return Ok(have + counted as u64);
             }
         }
     }
