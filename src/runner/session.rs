@@ -284,9 +284,10 @@ impl<E: ContainerEngine> Runner<E> {
         live::remove(&self.opened.folders.live())?;
         let tally = self.opened.state.tally();
         let unasked = self.opened.state.unasked();
-        // What the session had no more time to ask, the next one asks; what cannot be asked is sealed as it is.
-        let cut_short = stopped.is_some() || breaker.is_some();
-        let manifest = if tally.due == 0 && !(cut_short && unasked > 0) {
+        // What the session had no more time to ask, the next one asks; what cannot be asked is sealed as it is. Where the
+        // breaker opened somebody is to look first, though it was the last run.
+        let cut_short = stopped.is_some() && unasked > 0;
+        let manifest = if tally.due == 0 && breaker.is_none() && !cut_short {
             let clock = self.setting.clock.clone();
             let Opened {
                 folders,
