@@ -1,6 +1,7 @@
 //! What earlier lives left standing: removed by label and lock, as far as nobody holds it; one thing that cannot be
 //! removed keeps no other.
 
+use lemctl::clock::Clock;
 use lemctl::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use lemctl::journal::Lock;
 use lemctl::runner::{hold_campaign, remove_fetches, remove_left_over, standing};
@@ -148,8 +149,9 @@ async fn a_lease_that_is_renewed_is_somebodys() {
         gone.live().join("reference/control/lease"),
         fetch.join("control/lease"),
     ];
+    // Twenty seconds of a clock that hardly goes on.
     for lease in &leases {
-        std::fs::write(lease, "9000000000000\n").unwrap();
+        std::fs::write(lease, "20000000000\n").unwrap();
     }
     let clock = stage.worker.clock.clone();
     let renewing = tokio::spawn({
@@ -158,7 +160,7 @@ async fn a_lease_that_is_renewed_is_somebodys() {
             for second in 0.. {
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                 for lease in &leases {
-                    std::fs::write(lease, format!("900000000{second:04}\n")).unwrap();
+                    std::fs::write(lease, format!("2000000{second:04}\n")).unwrap();
                 }
             }
         }
@@ -174,6 +176,24 @@ async fn a_lease_that_is_renewed_is_somebodys() {
     assert_eq!(hasty.unwrap().removed, []);
     let patient = remove_fetches(&stage.engine, &stage.root(), &*clock, true).await;
     assert_eq!(patient.unwrap().removed.len(), 1);
+    assert!(!fetch.exists());
+}
+
+/// A boot sets the clock back that leases are written by.
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_another_boot_is_nobodys() {
+    let stage = Stage::new(EIGHT);
+    let gone = stand(&stage, GONE, "gone", "reference").await;
+    stand(&stage, "", "0123456789abcdef", "fetch").await;
+    let fetch = stage.root().join(".lem/fetch-0123456789abcdef");
+    let clock = stage.worker.clock.clone();
+    let in_100_days = clock.monotonic_ns() + 100 * 86_400 * 1_000_000_000;
+    for control in [gone.live().join("reference/control"), fetch.join("control")] {
+        std::fs::write(control.join("lease"), format!("{in_100_days}\n")).unwrap();
+    }
+    assert!(hold_campaign(&gone, &*clock).await.unwrap().is_none());
+    let hasty = remove_fetches(&stage.engine, &stage.root(), &*clock, false).await;
+    assert_eq!(hasty.unwrap().removed.len(), 1);
     assert!(!fetch.exists());
 }
 
