@@ -197,6 +197,22 @@ async fn a_lease_of_another_boot_is_nobodys() {
     assert!(!fetch.exists());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_container_that_a_session_cannot_remove_keeps_its_folder() {
+    let stage = Stage::new(EIGHT);
+    // At the end of its last step, and at the session's.
+    for _ in 0..2 {
+        stage.engine.fail("remove", 0, slow("removing"));
+    }
+    let ended = stage.up().await.unwrap();
+    assert_eq!(ended.tally.accepted, 8);
+    let folders = stage.folders();
+    assert_eq!(stage.engine.names().len(), 1);
+    assert!(folders.live().join("reference").exists(), "it is mounted");
+    remove_left_over(&stage.engine, &folders).await.unwrap();
+    stage.assert_complete();
+}
+
 /// What crashes left under temporary names goes when the next session begins, and nothing else does.
 #[tokio::test(start_paused = true)]
 async fn a_session_removes_what_was_half_written() {
