@@ -213,6 +213,25 @@ async fn a_container_that_a_session_cannot_remove_keeps_its_folder() {
     stage.assert_complete();
 }
 
+/// While the dead of another campaign are cleared away nobody is kept from going on with it.
+#[tokio::test(start_paused = true)]
+async fn a_dead_campaign_is_not_held_between_two_looks() {
+    let stage = Stage::new(EIGHT);
+    let dead = stand(&stage, DEAD, "dead", "reference").await;
+    std::fs::create_dir_all(dead.results()).unwrap();
+    let results = dead.results();
+    let (engine, live) = (stage.engine.clone(), dead.live());
+    let taken = tokio::spawn(async move {
+        while engine.names().iter().any(|name| name.contains(DEAD)) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert!(live.exists(), "it is looked again");
+        Lock::take(&results).map(|_| ())
+    });
+    stage.up().await.unwrap();
+    taken.await.unwrap().unwrap();
+}
+
 /// What crashes left under temporary names goes when the next session begins, and nothing else does.
 #[tokio::test(start_paused = true)]
 async fn a_session_removes_what_was_half_written() {
