@@ -123,6 +123,25 @@ fn a_second_holder_is_refused_and_told_who_holds_it() {
 }
 
 #[test]
+fn who_only_looks_keeps_nobody_out() {
+    let (_keep, path) = folder();
+    drop(Lock::take(&path).unwrap());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = Lock::is_held(&path);
+            }
+        });
+        let takes: Vec<_> = (0..500).map(|_| Lock::take(&path).map(drop)).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for taken in takes {
+            taken.unwrap();
+        }
+    });
+}
+
+#[test]
 fn an_endless_line_is_refused_in_bounded_memory() {
     let (_keep, path) = folder();
     let file = std::fs::File::create(path.join(FILE)).unwrap();

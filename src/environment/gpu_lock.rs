@@ -6,9 +6,10 @@
 //! Anybody can write into the shared folder: a file there is opened without following a link and without waiting for
 //! a pipe's other end, and is used only if it is a plain file with one name.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
@@ -22,6 +23,12 @@ const SHARED: [&str; 2] = ["/run/lock", "/tmp"];
 const STICKY_FOR_ALL: u32 = 0o1777;
 /// Bytes of a file that are read.
 const MAX_BYTES: u64 = 256;
+/// Anybody can lock it, and say what for.
+const FOR_ALL: u32 = 0o666;
+/// How often a file is tried to be opened.
+const OPENINGS: u32 = 12;
+/// How long is waited for whoever just made one to open it to all.
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// Who holds a GPU, as they say themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +152,7 @@ impl LockFolder {
         if !found.is_file() || found.nlink() != 1 {
             return Err(unusable("is not a plain file of one name".to_owned()));
         }
+        open_to_all(&file, &found).map_err(|error| unusable(error.to_string()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -200,24 +208,37 @@ fn safe(path: &Utf8Path) -> bool {
 fn open(path: &Utf8Path) -> std::io::Result<File> {
     // Neither a link nor a pipe is waited for or followed.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    for _ in 0..8 {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(flags);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags);
+    for _ in 0..OPENINGS {
         match options.open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // Whoever made it is about to open it to all, or died before.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                std::thread::sleep(BETWEEN);
+                continue;
+            }
             opened => return opened,
         }
-        match options.create_new(true).mode(0o666).open(path) {
+        let mut making = options.clone();
+        match making.create_new(true).mode(FOR_ALL).open(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Ok(file) => {
-                // The umask took the others' right to write: they could lock each other out, and not be told by whom.
-                file.set_permissions(std::fs::Permissions::from_mode(0o666))?;
-                return Ok(file);
-            }
-            Err(error) => return Err(error),
+            made => return made,
         }
     }
-    Err(ErrorKind::AlreadyExists.into())
+    // A lock needs no right to write; only what stands in the file stays that of somebody before.
+    options.write(false).open(path)
+}
+
+/// Gives everybody the right to write into a file of ours that is as it was made: the umask took it, and whoever made
+/// it may have died before this. The others could lock each other out, and not be told by whom. One that has something
+/// in it was open to all before, or was put there by a stranger to be shown to all.
+fn open_to_all(file: &File, found: &Metadata) -> std::io::Result<()> {
+    let ours = found.uid() == rustix::process::geteuid().as_raw();
+    if ours && found.len() == 0 && found.permissions().mode() & FOR_ALL != FOR_ALL {
+        file.set_permissions(Permissions::from_mode(FOR_ALL))?;
+    }
+    Ok(())
 }
 
 /// What the holder wrote; nothing that has another form, and nothing that a terminal would obey.
@@ -281,6 +302,37 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_left_closed_is_opened_to_all() {
+        let (_keep, folder) = folder();
+        let path = folder.0.join("lemctl-gpu-GPU-1.lock");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        // Nobody but root may write into the second: it is opened to be read.
+        for left in [0o644, 0o444] {
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(left)).unwrap();
+            drop(folder.take(&gpus(&["GPU-1"])).unwrap());
+            assert_eq!(mode(), 0o666, "{left:o}");
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn no_secret_is_opened_to_all() {
+        let (_keep, folder) = folder();
+        let path = folder.0.join("lemctl-gpu-GPU-1.lock");
+        let secret = folder.0.join("secret");
+        std::fs::write(&secret, "secret").unwrap();
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        std::fs::hard_link(&secret, &path).unwrap();
+        assert!(folder.take(&gpus(&["GPU-1"])).is_err());
+        std::fs::rename(&secret, &path).unwrap();
+        std::fs::remove_file(&secret).unwrap();
+        drop(folder.take(&gpus(&["GPU-1"])).unwrap());
+        let found = std::fs::metadata(&path).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
     fn what_somebody_else_put_there_is_not_followed_or_waited_for() {
         let (_keep, folder) = folder();
         let victim = folder.0.join("victim");
@@ -336,7 +388,7 @@ mod tests {
         let link = folder.0.join("link");
         std::os::unix::fs::symlink("/tmp", &link).unwrap();
         assert!(LockFolder::find(Some(link.as_str())).is_err());
-        let sticky = std::fs::Permissions::from_mode(0o1777);
+        let sticky = Permissions::from_mode(0o1777);
         std::fs::set_permissions(keep.path(), sticky).unwrap();
         let own = rustix::process::geteuid().is_root();
         assert_eq!(

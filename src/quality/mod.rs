@@ -96,6 +96,8 @@ pub mod codes {
     pub const ASSESS_REFUSED: &str = "assess_refused";
     /// The worker could not say; it is asked again after the experiment's next accepted run.
     pub const ASSESS_FAILED: &str = "assess_failed";
+    /// The environment kept the worker from saying; it is asked again by itself, as often as a run is tried again.
+    pub const ASSESS_LOST: &str = "assess_lost";
     /// What the worker left is no quality record of this.
     pub const RECORD_INVALID: &str = "record_invalid";
     /// The campaign names no reference.
@@ -124,6 +126,7 @@ pub mod codes {
         NOT_ASKED,
         ASSESS_REFUSED,
         ASSESS_FAILED,
+        ASSESS_LOST,
         RECORD_INVALID,
         NO_REFERENCE,
         REFERENCE_MISSING,

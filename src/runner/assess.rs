@@ -58,9 +58,15 @@ impl<E: ContainerEngine> Runner<E> {
             }
             Err(Halt::Interrupted) => self.end_worker(&backend, "a stop was asked for").await,
             Err(Halt::Failed { cause, keep_worker }) => {
+                let cause = self.or_of_disk(cause);
+                // Nothing was found out: it stays to be asked, and the session ends in order.
+                if cause.is_of_disk() {
+                    return self.trip(&cause);
+                }
                 let code = match cause.code.as_str() {
                     "record_invalid" => codes::RECORD_INVALID,
                     _ if cause.blame == Blame::Config => codes::ASSESS_REFUSED,
+                    _ if cause.blame == Blame::Environment => codes::ASSESS_LOST,
                     _ => codes::ASSESS_FAILED,
                 };
                 let quality = Quality::not_assessed(code, cause.to_string());
@@ -115,6 +121,8 @@ impl<E: ContainerEngine> Runner<E> {
         running
             .live
             .offer_file(&prompts.file_name(), &prompts.bytes)?;
+        // A worker that is asked again may have left half a record.
+        running.live.clear(&name);
         let workload = prompts.digest.to_string();
         let request = Request::Assess(Assess {
             workload: workload.clone(),

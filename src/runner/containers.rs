@@ -322,8 +322,8 @@ impl<E: ContainerEngine> Runner<E> {
     }
 
     /// At the session's end: removes what could not be removed before, and what the Engine made though it
-    /// answered with an error.
-    pub(super) async fn clear_away(&mut self) {
+    /// answered with an error. Gives whether none is left.
+    pub(super) async fn clear_away(&mut self) -> bool {
         self.engine = None;
         for running in std::mem::take(&mut self.containers).into_values() {
             self.lease.release(&running.live.control);
@@ -335,16 +335,19 @@ impl<E: ContainerEngine> Runner<E> {
                 self.warn(format!(
                     "the Engine does not say whether containers are left ({error}): lemctl campaign down"
                 ));
-                return;
+                return false;
             }
         };
+        let mut none_left = true;
         for container in left {
             if let Err(error) = self.setting.engine.remove(&container.id).await {
                 let name = container.name;
                 self.warn(format!(
                     "container {name} is left ({error}): lemctl campaign down"
                 ));
+                none_left = false;
             }
         }
+        none_left
     }
 }

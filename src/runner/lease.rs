@@ -112,7 +112,14 @@ fn leases(live: &Utf8Path) -> Vec<String> {
 pub(super) fn holds(live: &Utf8Path, clock: &dyn Clock) -> bool {
     let now = clock.monotonic_ns();
     let until = |lease: &String| lease.trim().parse::<u64>().unwrap_or(0);
-    leases(live).iter().any(|lease| until(lease) > now)
+    // One that ends later than any that is written now is of another boot, whose clock was further on.
+    let latest = now.saturating_add(lasts_ns());
+    let lives = |lease: &String| (now + 1..=latest).contains(&until(lease));
+    leases(live).iter().any(lives)
+}
+
+fn lasts_ns() -> u64 {
+    u64::try_from(LASTS.as_nanos()).unwrap_or(u64::MAX / 2)
 }
 
 /// Whether somebody renews a lease of a live folder: it is waited for a renewal, unless all have run out.
@@ -132,7 +139,7 @@ pub(super) async fn renewed(live: &Utf8Path, clock: &dyn Clock) -> bool {
 /// # Errors
 /// If it cannot be written.
 pub(super) fn write(control: &Utf8Path, clock: &dyn Clock) -> Result<(), StoreError> {
-    let deadline = clock.monotonic_ns() + u64::try_from(LASTS.as_nanos()).unwrap_or(u64::MAX / 2);
+    let deadline = clock.monotonic_ns() + lasts_ns();
     let temporary = control.join("lease.tmp");
     let lease = control.join("lease");
     std::fs::write(&temporary, format!("{deadline}\n"))

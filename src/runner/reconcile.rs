@@ -79,20 +79,8 @@ pub async fn remove_left_over<E: ContainerEngine>(
         return Ok(cleared);
     }
     for look in 0..LOOKS {
-        let found = left_over(engine, folders, None).await?;
-        cleared.left.clear();
-        // Whatever a session stands up, its live folder was there before.
-        if found.is_empty() && (look > 0 || !folders.live().exists()) {
+        if cleared.look(engine, folders, look).await? {
             break;
-        }
-        for container in found {
-            match engine.remove(&container.id).await {
-                Ok(()) => {
-                    let known = cleared.removed.iter().any(|known| known.id == container.id);
-                    cleared.removed.extend((!known).then_some(container));
-                }
-                Err(error) => cleared.left.push((container, error)),
-            }
         }
         tokio::time::sleep(BETWEEN).await;
     }
@@ -100,6 +88,68 @@ pub async fn remove_left_over<E: ContainerEngine>(
         live::remove(&folders.live())?;
     }
     Ok(cleared)
+}
+
+/// The same of a campaign whose lemctl died. Its lock is held while something is looked at or removed and not between
+/// two looks: who wants to go on with it meanwhile need not be told that somebody has it, and clears it away as well.
+///
+/// # Errors
+/// As [`remove_left_over`].
+pub(super) async fn remove_dead<E: ContainerEngine>(
+    engine: &E,
+    folders: &Folders,
+) -> Result<Cleared, RunnerError> {
+    let mut cleared = Cleared::default();
+    if !Folders::is_id(&folders.id) {
+        return Ok(cleared);
+    }
+    for look in 0..LOOKS {
+        let results = folders.results();
+        // Whoever has it for long is left alone at once; taking it would wait for them.
+        if Lock::is_held(&results) {
+            break;
+        }
+        let Ok(lock) = Lock::take(&results) else {
+            break;
+        };
+        let nothing_more = cleared.look(engine, folders, look).await?;
+        if cleared.left.is_empty() && (nothing_more || look + 1 == LOOKS) {
+            live::remove(&folders.live())?;
+        }
+        if nothing_more {
+            break;
+        }
+        drop(lock);
+        tokio::time::sleep(BETWEEN).await;
+    }
+    Ok(cleared)
+}
+
+impl Cleared {
+    /// Removes what is found; gives whether nothing more is to be expected. The first look is number 0.
+    async fn look<E: ContainerEngine>(
+        &mut self,
+        engine: &E,
+        folders: &Folders,
+        look: usize,
+    ) -> Result<bool, EngineError> {
+        let found = left_over(engine, folders, None).await?;
+        self.left.clear();
+        // Whatever a session stands up, its live folder was there before.
+        if found.is_empty() && (look > 0 || !folders.live().exists()) {
+            return Ok(true);
+        }
+        for container in found {
+            match engine.remove(&container.id).await {
+                Ok(()) => {
+                    let known = self.removed.iter().any(|known| known.id == container.id);
+                    self.removed.extend((!known).then_some(container));
+                }
+                Err(error) => self.left.push((container, error)),
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Makes sure that no lemctl works on the campaign. While what this gives is kept, none begins to.

@@ -277,16 +277,20 @@ impl<E: ContainerEngine> Runner<E> {
     }
 
     async fn finish(&mut self) -> Result<Ended, RunnerError> {
-        self.clear_away().await;
+        let cleared = self.clear_away().await;
         let stopped = self.opened.state.stopping().map(str::to_owned);
         let breaker = self.opened.state.breaker().cloned();
         self.record(Event::SessionEnded {})?;
-        live::remove(&self.opened.folders.live())?;
+        // What a container that is left mounts is not taken from under it.
+        if cleared {
+            live::remove(&self.opened.folders.live())?;
+        }
         let tally = self.opened.state.tally();
         let unasked = self.opened.state.unasked();
-        // What the session had no more time to ask, the next one asks; what cannot be asked is sealed as it is.
-        let cut_short = stopped.is_some() || breaker.is_some();
-        let manifest = if tally.due == 0 && !(cut_short && unasked > 0) {
+        // What the session had no more time to ask, the next one asks; what cannot be asked is sealed as it is. Where the
+        // breaker opened somebody is to look first, though it was the last run.
+        let cut_short = stopped.is_some() && unasked > 0;
+        let manifest = if tally.due == 0 && breaker.is_none() && !cut_short {
             let clock = self.setting.clock.clone();
             let Opened {
                 folders,
@@ -316,8 +320,9 @@ impl<E: ContainerEngine> Runner<E> {
     /// Takes down what stands, after an error that ends the session. What fails here is left to the
     /// lease and to `lemctl campaign down`.
     async fn abandon(&mut self) {
-        self.clear_away().await;
-        let _ = live::remove(&self.opened.folders.live());
+        if self.clear_away().await {
+            let _ = live::remove(&self.opened.folders.live());
+        }
     }
 
     /// Journals an event and tells the sinks.

@@ -7,11 +7,10 @@ use camino::Utf8Path;
 
 use crate::clock::Clock;
 use crate::containers::{ContainerEngine, ContainerSummary, EngineError, labels};
-use crate::journal::Lock;
 use crate::store::Folders;
 
-use super::reconcile::{Cleared, LeftOver, remove_left_over};
-use super::{RunnerError, lease, live};
+use super::reconcile::{Cleared, LeftOver};
+use super::{RunnerError, lease, live, reconcile};
 
 /// What a fetch's folder in `.lem/` begins with, where it belongs to no campaign.
 const FETCH: &str = "fetch-";
@@ -65,10 +64,7 @@ pub(super) async fn remove_dead<E: ContainerEngine>(
         if other.id == own.id || other.campaign.is_empty() || !other.results().exists() {
             continue;
         }
-        let Ok(_lock) = Lock::take(&other.results()) else {
-            continue;
-        };
-        let Ok(cleared) = remove_left_over(engine, &other).await else {
+        let Ok(cleared) = reconcile::remove_dead(engine, &other).await else {
             continue;
         };
         told.extend(cleared.removed.into_iter().map(|container| {

@@ -369,3 +369,25 @@ async fn a_container_that_is_not_as_asked_measures_nothing() {
     assert_eq!(stage.worker.names(), Vec::<&str>::new());
     stage.assert_nothing_left();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_the_last_run_opens_seals_nothing() {
+    let policy = "cycles: 2, retries: {max: 0}, breaker: {consecutive_failures: 1},";
+    let stage = Stage::new(&EIGHT.replace("cycles: 2,", policy));
+    let engine = stage.engine.clone();
+    let kill = move || {
+        for name in engine.names() {
+            engine.kill(&name, 137);
+        }
+    };
+    let act = Act::Also(std::sync::Arc::new(kill));
+    stage.worker.at("measure", 8, act);
+    let ended = stage.up().await.unwrap();
+    assert_eq!(ended.breaker.unwrap().code, "container_lost");
+    assert_eq!((ended.tally.due, ended.tally.failed), (0, 1));
+    assert!(ended.manifest.is_none() && stage.state().sealed().is_none());
+    stage.assert_nothing_left();
+    let ended = stage.resume().await.unwrap();
+    assert!(ended.manifest.is_some() && ended.breaker.is_none());
+    assert_eq!(stage.worker.count("measure"), 8, "nothing is tried again");
+}

@@ -2,6 +2,7 @@
 //! removed keeps no other.
 
 use camino::Utf8Path;
+use lemctl::clock::Clock;
 use lemctl::containers::{ContainerEngine, ContainerSpec, EngineError, Overlay, labels};
 use lemctl::journal::Lock;
 use lemctl::runner::{hold_campaign, remove_fetches, remove_left_over, remove_unborn, standing};
@@ -196,8 +197,9 @@ async fn a_lease_that_is_renewed_is_somebodys() {
         gone.live().join("reference/control/lease"),
         fetch.join("control/lease"),
     ];
+    // Twenty seconds of a clock that hardly goes on.
     for lease in &leases {
-        std::fs::write(lease, "9000000000000\n").unwrap();
+        std::fs::write(lease, "20000000000\n").unwrap();
     }
     let clock = stage.worker.clock.clone();
     let renewing = tokio::spawn({
@@ -206,7 +208,7 @@ async fn a_lease_that_is_renewed_is_somebodys() {
             for second in 0.. {
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                 for lease in &leases {
-                    std::fs::write(lease, format!("900000000{second:04}\n")).unwrap();
+                    std::fs::write(lease, format!("2000000{second:04}\n")).unwrap();
                 }
             }
         }
@@ -297,6 +299,58 @@ async fn a_fetch_that_belongs_to_somebody_is_no_pulls() {
     let cleared = remove_fetches(&stage.engine, &stage.root(), clock, false).await;
     assert_eq!(cleared.unwrap().removed, []);
     assert_eq!(stage.engine.names().len(), 2);
+
+/// A boot sets the clock back that leases are written by.
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_another_boot_is_nobodys() {
+    let stage = Stage::new(EIGHT);
+    let gone = stand(&stage, GONE, "gone", "reference").await;
+    stand(&stage, "", "0123456789abcdef", "fetch").await;
+    let fetch = stage.root().join(".lem/fetch-0123456789abcdef");
+    let clock = stage.worker.clock.clone();
+    let in_100_days = clock.monotonic_ns() + 100 * 86_400 * 1_000_000_000;
+    for control in [gone.live().join("reference/control"), fetch.join("control")] {
+        std::fs::write(control.join("lease"), format!("{in_100_days}\n")).unwrap();
+    }
+    assert!(hold_campaign(&gone, &*clock).await.unwrap().is_none());
+    let hasty = remove_fetches(&stage.engine, &stage.root(), &*clock, false).await;
+    assert_eq!(hasty.unwrap().removed.len(), 1);
+    assert!(!fetch.exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_a_session_cannot_remove_keeps_its_folder() {
+    let stage = Stage::new(EIGHT);
+    // At the end of its last step, and at the session's.
+    for _ in 0..2 {
+        stage.engine.fail("remove", 0, slow("removing"));
+    }
+    let ended = stage.up().await.unwrap();
+    assert_eq!(ended.tally.accepted, 8);
+    let folders = stage.folders();
+    assert_eq!(stage.engine.names().len(), 1);
+    assert!(folders.live().join("reference").exists(), "it is mounted");
+    remove_left_over(&stage.engine, &folders).await.unwrap();
+    stage.assert_complete();
+}
+
+/// While the dead of another campaign are cleared away nobody is kept from going on with it.
+#[tokio::test(start_paused = true)]
+async fn a_dead_campaign_is_not_held_between_two_looks() {
+    let stage = Stage::new(EIGHT);
+    let dead = stand(&stage, DEAD, "dead", "reference").await;
+    std::fs::create_dir_all(dead.results()).unwrap();
+    let results = dead.results();
+    let (engine, live) = (stage.engine.clone(), dead.live());
+    let taken = tokio::spawn(async move {
+        while engine.names().iter().any(|name| name.contains(DEAD)) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert!(live.exists(), "it is looked again");
+        Lock::take(&results).map(|_| ())
+    });
+    stage.up().await.unwrap();
+    taken.await.unwrap().unwrap();
 }
 
 /// What crashes left under temporary names goes when the next session begins, and nothing else does.

@@ -371,3 +371,77 @@ async fn a_refusal_is_asked_again_once_the_environment_is_another() {
     stage.run(opened).await.unwrap();
     assert_eq!(qualities(&stage), want("passed", "passed"));
 }
+
+/// One run; its container is lost while its engine is asked, the first time or each (0).
+fn losing_the_answer(first: usize, execution: &str) -> Stage {
+    let text = real(REFERENCE)
+        .replace("[false, true]", "[false]")
+        .replace("cycles: 2,", &format!("cycles: 1, {execution}"));
+    let stage = Stage::new(&text);
+    stage.worker.at("assess", first, Act::Hang);
+    let (worker, engine) = (stage.worker.clone(), stage.engine.clone());
+    tokio::spawn(async move {
+        let mut lost = 0;
+        while first == 0 || lost < first {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            if worker.count("assess") > lost {
+                lost += 1;
+                for name in engine.names() {
+                    engine.kill(&name, 137);
+                }
+            }
+        }
+    });
+    stage
+}
+
+/// What the plain experiment's quality was told to be, each time.
+fn told(stage: &Stage) -> Vec<String> {
+    let events = stage.events().into_iter();
+    let told = events.filter_map(|event| match event {
+        Event::QualityAssessed { assessed, .. } => Some(assessed.quality.line()),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_lost_while_quality_is_asked_costs_no_answer() {
+    let stage = losing_the_answer(1, "");
+    stage.up().await.unwrap();
+    stage.assert_complete();
+    assert_eq!(told(&stage), ["not_assessed (assess_lost)", "passed"]);
+    let asked = ["measure", "assess"].map(|name| stage.worker.count(name));
+    assert_eq!(asked, [1, 2], "nothing is measured for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_asked_for_again_as_often_as_a_run() {
+    for (retries, times) in [
+        ("", 2),
+        ("retries: {max: 0},", 1),
+        ("retries: {max: 2},", 3),
+    ] {
+        // The breaker stays out of it.
+        let policy = format!("{retries} breaker: {{consecutive_failures: 9}},");
+        let stage = losing_the_answer(0, &policy);
+        let ended = stage.up().await.unwrap();
+        assert!(ended.manifest.is_some() && ended.breaker.is_none());
+        assert_eq!(stage.worker.count("assess"), times, "{retries}");
+        assert_eq!(told(&stage), vec!["not_assessed (assess_lost)"; times]);
+        stage.assert_complete();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_counts_for_the_breaker_and_is_had_by_the_next_session() {
+    let stage = losing_the_answer(1, "breaker: {consecutive_failures: 1},");
+    let ended = stage.up().await.unwrap();
+    assert_eq!(ended.breaker.unwrap().code, "container_lost");
+    assert_eq!((ended.tally.due, ended.unasked), (0, 1));
+    assert!(ended.manifest.is_none());
+    stage.assert_nothing_left();
+    stage.resume().await.unwrap();
+    stage.assert_complete();
+    assert_eq!(told(&stage), ["not_assessed (assess_lost)", "passed"]);
+}

@@ -161,3 +161,61 @@ fn in_another_environment_a_refusal_is_no_last_word() {
     let again = drive(&mut state, &mut World::default(), &mut || 0);
     assert_eq!(asked(&again).len(), 2);
 }
+
+/// Asks for everything; the environment costs the first `lost` answers.
+fn losing(state: &mut State, lost: usize) -> Vec<Event> {
+    let mut asked = 0;
+    let mut journal = Vec::new();
+    let mut world = World::default();
+    for _ in 0..100 {
+        let decision = decide(state);
+        if decision == Decision::Finished {
+            return journal;
+        }
+        let ask = matches!(decision, Decision::Assess { .. });
+        asked += usize::from(ask);
+        let luck = if ask && asked <= lost { 3 } else { 0 };
+        for event in act(state, &mut world, &decision, &mut || luck) {
+            state.apply(&event).unwrap();
+            journal.push(event);
+        }
+    }
+    panic!("it is asked again and again");
+}
+
+#[test]
+fn what_the_environment_cost_is_asked_again_and_counted() {
+    let mut state = unanswered();
+    state.apply(&session(2)).unwrap();
+    let journal = losing(&mut state, 1);
+    let mut times: Vec<usize> = asked(&journal).into_values().collect();
+    times.sort_unstable();
+    assert_eq!((times, state.unasked()), (vec![1, 2], 0));
+    assert_eq!(state.environment_failures(), 0, "an answer ends the row");
+
+    let mut state = unanswered();
+    state.apply(&session(2)).unwrap();
+    let journal = losing(&mut state, 4);
+    assert_eq!(asked(&journal).values().collect::<Vec<_>>(), [&2, &2]);
+    assert_eq!((state.unasked(), state.environment_failures()), (0, 4));
+}
+
+#[test]
+fn an_edit_forgets_no_answer_that_is_still_to_be_had() {
+    let mut state = unanswered();
+    state.apply(&session(2)).unwrap();
+    let mut world = World::default();
+    loop {
+        let decision = decide(&mut state);
+        let ask = matches!(decision, Decision::Assess { .. });
+        let luck = if ask { 3 } else { 0 };
+        for event in act(&state, &mut world, &decision, &mut || luck) {
+            state.apply(&event).unwrap();
+        }
+        if ask {
+            break;
+        }
+    }
+    let state = state.migrate(plan());
+    assert_eq!(state.unasked(), 2);
+}

@@ -270,10 +270,10 @@ fn assessed(state: &State, world: &World, run: usize, luck: u8) -> Vec<Event> {
         path: format!("{id}/a{attempt}/quality.json"),
         sha256: Digest::ZERO,
     });
-    let code = if luck == 1 {
-        codes::ASSESS_REFUSED
-    } else {
-        codes::ASSESS_FAILED
+    let code = match luck {
+        1 => codes::ASSESS_REFUSED,
+        3 => codes::ASSESS_LOST,
+        _ => codes::ASSESS_FAILED,
     };
     vec![Event::QualityAssessed {
         experiment: experiment.hash,

@@ -62,6 +62,7 @@ impl State {
         next.refused_keys = self.refused_keys;
         next.overrides = self.overrides;
         next.quality = self.quality;
+        next.asked_in_vain = self.asked_in_vain;
         next.scores = self.scores;
         next.fingerprint = self.fingerprint;
         next.session = self.session;

@@ -128,6 +128,8 @@ pub struct State {
     pub(in crate::execution) again: BTreeSet<usize>,
     /// Experiments whose quality was not asked for yet, each with an accepted run.
     pub(in crate::execution) unasked: BTreeMap<usize, usize>,
+    /// How often the environment cost an answer that is still to be had, by experiment hash.
+    asked_in_vain: HashMap<Digest, u32>,
     environment_failures: u32,
     pub(in crate::execution) breaker: Option<Cause>,
     pub(in crate::execution) stopping: Option<String>,
@@ -175,6 +177,7 @@ impl State {
             refused: HashMap::new(),
             again: BTreeSet::new(),
             unasked: BTreeMap::new(),
+            asked_in_vain: HashMap::new(),
             environment_failures: 0,
             breaker: None,
             stopping: None,

@@ -175,7 +175,7 @@ impl State {
         self.previous_seal
     }
 
-    /// Environment failures since the last result.
+    /// Environment failures since the last result or answer.
     #[must_use]
     pub fn environment_failures(&self) -> u32 {
         self.environment_failures
