@@ -18,6 +18,8 @@ mod cycles;
 mod engine;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/gaps.rs"]
+mod gaps;
 #[path = "runner/leftovers.rs"]
 mod leftovers;
 #[path = "runner/links.rs"]
@@ -34,6 +36,8 @@ mod recheck;
 mod retries;
 #[path = "runner/stop.rs"]
 mod stop;
+#[path = "runner/unasked.rs"]
+mod unasked;
 
 use stage::{EIGHT, Stage};
 
