@@ -20,6 +20,8 @@ mod engine;
 mod faults;
 #[path = "runner/fetches.rs"]
 mod fetches;
+#[path = "runner/gaps.rs"]
+mod gaps;
 #[path = "runner/leftovers.rs"]
 mod leftovers;
 #[path = "runner/links.rs"]
@@ -36,6 +38,8 @@ mod recheck;
 mod retries;
 #[path = "runner/stop.rs"]
 mod stop;
+#[path = "runner/unasked.rs"]
+mod unasked;
 
 use stage::{EIGHT, Stage};
 

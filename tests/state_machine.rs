@@ -7,10 +7,14 @@ mod campaigns;
 #[path = "support/machine.rs"]
 mod machine;
 
+#[path = "state_machine/again.rs"]
+mod again;
 #[path = "state_machine/asking.rs"]
 mod asking;
 #[path = "state_machine/growth.rs"]
 mod growth;
+#[path = "state_machine/refusals.rs"]
+mod refusals;
 #[path = "state_machine/retries.rs"]
 mod retries;
 

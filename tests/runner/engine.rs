@@ -18,7 +18,7 @@ pub fn four() -> String {
     )
 }
 
-fn unreachable() -> EngineError {
+pub fn unreachable() -> EngineError {
     EngineError::Unreachable {
         socket: "/var/run/docker.sock".into(),
         reason: "connection refused".into(),

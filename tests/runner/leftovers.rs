@@ -197,9 +197,8 @@ async fn a_lease_that_is_renewed_is_somebodys() {
         gone.live().join("reference/control/lease"),
         fetch.join("control/lease"),
     ];
-    // Twenty seconds of a clock that hardly goes on.
     for lease in &leases {
-        std::fs::write(lease, "20000000000\n").unwrap();
+        std::fs::write(lease, "9000000000000\n").unwrap();
     }
     let clock = stage.worker.clock.clone();
     let renewing = tokio::spawn({
@@ -208,7 +207,7 @@ async fn a_lease_that_is_renewed_is_somebodys() {
             for second in 0.. {
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                 for lease in &leases {
-                    std::fs::write(lease, format!("2000000{second:04}\n")).unwrap();
+                    std::fs::write(lease, format!("900000000{second:04}\n")).unwrap();
                 }
             }
         }
@@ -299,6 +298,7 @@ async fn a_fetch_that_belongs_to_somebody_is_no_pulls() {
     let cleared = remove_fetches(&stage.engine, &stage.root(), clock, false).await;
     assert_eq!(cleared.unwrap().removed, []);
     assert_eq!(stage.engine.names().len(), 2);
+}
 
 /// A boot sets the clock back that leases are written by.
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use crate::fake_worker::Act;
 use crate::stage::{EIGHT, Stage};
 
 /// Two engines with real weights, two cycles: 4 runs. The first is the reference.
-fn real(quality: &str) -> String {
+pub fn real(quality: &str) -> String {
     EIGHT
         .replace(
             "model: {random: {seed: 1}}",
@@ -26,10 +26,10 @@ fn real(quality: &str) -> String {
         .replace("arrival: batch", "arrival: {closed_loop: {concurrency: 1}}")
 }
 
-const REFERENCE: &str = "quality: {reference: {when: {load_quantised: false}}}";
+pub const REFERENCE: &str = "quality: {reference: {when: {load_quantised: false}}}";
 
 /// Status and codes of the plain and of the quantised experiment, as the manifest has them.
-fn qualities(stage: &Stage) -> BTreeMap<bool, String> {
+pub fn qualities(stage: &Stage) -> BTreeMap<bool, String> {
     let path = stage.folders().manifests().join("manifest.json");
     let text = std::fs::read_to_string(path).unwrap();
     let manifest: lemctl::manifest::Manifest = serde_json::from_str(&text).unwrap();
@@ -43,7 +43,7 @@ fn qualities(stage: &Stage) -> BTreeMap<bool, String> {
     manifest.experiments.iter().map(of).collect()
 }
 
-fn want(plain: &str, quantised: &str) -> BTreeMap<bool, String> {
+pub fn want(plain: &str, quantised: &str) -> BTreeMap<bool, String> {
     [(false, plain.to_owned()), (true, quantised.to_owned())].into()
 }
 

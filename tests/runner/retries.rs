@@ -10,7 +10,7 @@ use crate::fake_worker::Act;
 use crate::stage::Stage;
 
 /// A campaign of four runs whose container is lost in these measurements, counted from 1.
-fn losing(text: &str, which: &[usize]) -> Stage {
+pub fn losing(text: &str, which: &[usize]) -> Stage {
     let stage = Stage::new(text);
     for nth in which {
         let engine = stage.engine.clone();

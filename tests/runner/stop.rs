@@ -6,6 +6,7 @@ use lemctl::diagnostics::{Exit, Fault};
 use lemctl::execution::Event;
 use lemctl::runner::StopSignal;
 
+use crate::engine::unreachable;
 use crate::fake_worker::Act;
 use crate::stage::{EIGHT, Stage};
 
@@ -71,6 +72,33 @@ async fn a_stop_at_any_engine_call_ends_in_order() {
             ended.tally
         );
         assert_resumable(stage, "engine call").await;
+    }
+}
+
+/// A breaker that allows no failure, and an Engine that fails while the stop is asked for: the stop explains it.
+#[tokio::test(start_paused = true)]
+async fn a_stop_and_a_failure_in_one_step_open_no_breaker() {
+    let text = EIGHT.replace(
+        "cycles: 2,",
+        "cycles: 2, breaker: {consecutive_failures: 1},",
+    );
+    for after in 0.. {
+        let stage = Stage::new(&text);
+        let (stopper, engine) = (stage.stop.0.clone(), stage.engine.clone());
+        stage.engine.before_call(after, move || {
+            stopper.stop("Ctrl-C");
+            engine.fail("", 0, unreachable());
+        });
+        let ended = stage.up().await;
+        let calls = stage.engine.calls();
+        let Some(at) = calls.get(after) else {
+            assert!(after > 15, "the Engine failed at {after} calls");
+            return;
+        };
+        // What is asked before the first step ends the session with an error.
+        if let Ok(ended) = ended {
+            assert_eq!(ended.breaker, None, "{at}");
+        }
     }
 }
 

@@ -21,7 +21,7 @@ fn begun(plan: &Arc<Plan>) -> State {
 }
 
 /// A session in which the measurements with these numbers, from 1, end with this luck.
-fn unlucky(state: &mut State, which: &[u32], luck: u8) -> Vec<Event> {
+pub fn unlucky(state: &mut State, which: &[u32], luck: u8) -> Vec<Event> {
     let mut world = World::default();
     let mut measured = 0;
     let mut journal = Vec::new();
@@ -47,7 +47,7 @@ fn unlucky(state: &mut State, which: &[u32], luck: u8) -> Vec<Event> {
     panic!("the session does not end");
 }
 
-fn retried(journal: &[Event]) -> Vec<(String, u32, Option<f64>)> {
+pub fn retried(journal: &[Event]) -> Vec<(String, u32, Option<f64>)> {
     let retries = journal.iter().filter_map(|event| match event {
         Event::RunRetried {
             run,
