@@ -348,3 +348,6 @@ impl<E: ContainerEngine> Runner<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
