@@ -117,3 +117,38 @@ impl std::fmt::Display for Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_of_the_engine_or_a_disk_and_nobody_elses_fault() {
+        let cause = |blame, code| Cause::new(blame, code, "x");
+        let outages = [
+            "engine_unreachable",
+            "engine_timed_out",
+            "connection_broken",
+            "disk",
+            "disk_full",
+        ];
+        let known = outages.map(|code| cause(Blame::Environment, code).is_outage());
+        assert_eq!(known, [true; 5], "{outages:?}");
+        for code in outages {
+            for blame in [Blame::Config, Blame::Worker] {
+                let cause = cause(blame, code);
+                assert!(!cause.is_outage() && !cause.is_of_disk(), "{code}");
+            }
+        }
+        for code in [
+            "engine_error",
+            "container_start_failed",
+            "container_lost",
+            "image_missing",
+            FOREIGN_PROCESS,
+            GPU_LOST,
+        ] {
+            assert!(!cause(Blame::Environment, code).is_outage(), "{code}");
+        }
+    }
+}

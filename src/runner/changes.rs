@@ -95,9 +95,11 @@ impl fmt::Display for Changes {
 /// both values. Empty before the first session.
 #[must_use]
 pub fn drift(state: &State, now: &Value) -> Vec<String> {
-    let Some((_, before)) = state.environment() else {
-        return Vec::new();
-    };
+    let before = state.environment();
+    before.map_or_else(Vec::new, |(_, before)| differences(before, now))
+}
+
+fn differences(before: &Value, now: &Value) -> Vec<String> {
     let mut pointers: Vec<String> = [
         "/host/id",
         "/host/cpu_model",
@@ -136,4 +138,63 @@ pub fn drift(state: &State, now: &Value) -> Vec<String> {
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_difference_is_named_with_both_values_and_nothing_else_is() {
+        let before = json!({
+            "host": {"id": "h", "cpu_model": "c", "nvidia_driver": "550", "boot_id": "b"},
+            "gpus": ["GPU-1"],
+            "telemetry": {
+                "driver": "550", "cuda_driver": 12040, "simulated": false,
+                "gpus": [{"index": 0, "uuid": "GPU-1", "name": "A", "power_limit_watts": 300.0}],
+            },
+            "lemctl": "1.0.0",
+            "images": {"reference": {"id": "sha256:1", "tag": "x"}, "widget": {"id": "sha256:2"}},
+        });
+        let changed = |pointer: &str| {
+            let mut now = before.clone();
+            *now.pointer_mut(pointer).expect("it is there") = json!("other");
+            differences(&before, &now)
+        };
+        assert_eq!(differences(&before, &before), [""; 0]);
+        for name in [
+            "host.id",
+            "host.cpu_model",
+            "host.nvidia_driver",
+            "gpus",
+            "telemetry.driver",
+            "telemetry.cuda_driver",
+            "telemetry.simulated",
+            "telemetry.gpus.0.uuid",
+            "telemetry.gpus.0.name",
+            "telemetry.gpus.0.power_limit_watts",
+            "lemctl",
+            "images.reference.id",
+            "images.widget.id",
+        ] {
+            let pointer = format!("/{}", name.replace('.', "/"));
+            let was = before.pointer(&pointer).expect("it is there");
+            let told = format!("{name} was {was}, is \"other\"");
+            assert_eq!(changed(&pointer), [told]);
+        }
+        // Another boot, the driver's numbering and another tag of one image make no other numbers.
+        for pointer in [
+            "/host/boot_id",
+            "/telemetry/gpus/0/index",
+            "/images/reference/tag",
+        ] {
+            assert_eq!(changed(pointer), [""; 0], "{pointer}");
+        }
+        let mut now = before.clone();
+        now["images"] = json!({"reference": {"id": "sha256:1"}});
+        let gone = "images.widget.id was \"sha256:2\", is absent";
+        assert_eq!(differences(&before, &now), [gone]);
+    }
 }

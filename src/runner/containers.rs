@@ -351,3 +351,6 @@ impl<E: ContainerEngine> Runner<E> {
         none_left
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -228,16 +228,20 @@ impl<E: ContainerEngine> Runner<E> {
     /// A failure while a disk is full says nothing of what failed: the disk is the cause. What its own config causes
     /// stays what it is.
     pub(super) fn or_of_disk(&self, cause: Cause) -> Cause {
-        if cause.blame == Blame::Config || cause.is_of_disk() {
-            return cause;
-        }
-        match self.want_of_room() {
-            Some(full) => Cause {
-                message: format!("{}; meanwhile: {cause}", full.message),
-                ..full
-            },
-            None => cause,
-        }
+        or_of(cause, || self.want_of_room())
+    }
+}
+
+fn or_of(cause: Cause, want_of_room: impl FnOnce() -> Option<Cause>) -> Cause {
+    if cause.blame == Blame::Config || cause.is_of_disk() {
+        return cause;
+    }
+    match want_of_room() {
+        Some(full) => Cause {
+            message: format!("{}; meanwhile: {cause}", full.message),
+            ..full
+        },
+        None => cause,
     }
 }
 
@@ -276,5 +280,20 @@ mod tests {
         assert!(full.hint.expect("a hint").contains("/nowhere/results"));
         let closed = disk_cause(&error(30));
         assert!(closed.is_of_disk() && closed.code == DISK, "{closed}");
+    }
+
+    #[test]
+    fn a_full_disk_explains_every_failure_but_a_configs_own() {
+        let full = || Some(Cause::new(Blame::Environment, DISK_FULL, "no room"));
+        let of = |blame, code| Cause::new(blame, code, "x");
+        for blame in [Blame::Worker, Blame::Environment] {
+            let cause = or_of(of(blame, "y"), full);
+            assert_eq!(&*cause.code, DISK_FULL);
+            assert_eq!(cause.message, "no room; meanwhile: y: x");
+            assert_eq!(or_of(of(blame, "y"), || None), of(blame, "y"));
+        }
+        for own in [of(Blame::Config, "y"), of(Blame::Environment, DISK)] {
+            assert_eq!(or_of(own.clone(), full), own);
+        }
     }
 }

@@ -216,4 +216,16 @@ mod tests {
             assert_eq!((cause.blame, &*cause.code), (Blame::Worker, "worker_error"));
         }
     }
+
+    #[test]
+    fn a_stream_that_broke_is_an_outage_and_a_worker_that_ended_is_none() {
+        let what = "cut".to_owned();
+        let broken = worker_cause(&WorkerError::Connection { what });
+        assert_eq!(broken.blame, Blame::Environment);
+        assert!(broken.is_outage(), "{broken}");
+        let (request, log) = ("measure", String::new());
+        let gone = worker_cause(&WorkerError::Gone { request, log });
+        assert_eq!(gone.blame, Blame::Worker);
+        assert!(!gone.is_outage(), "{gone}");
+    }
 }
