@@ -197,8 +197,9 @@ async fn a_lease_that_is_renewed_is_somebodys() {
         gone.live().join("reference/control/lease"),
         fetch.join("control/lease"),
     ];
+    // Twenty seconds of a clock that hardly goes on.
     for lease in &leases {
-        std::fs::write(lease, "9000000000000\n").unwrap();
+        std::fs::write(lease, "20000000000\n").unwrap();
     }
     let clock = stage.worker.clock.clone();
     let renewing = tokio::spawn({
@@ -207,7 +208,7 @@ async fn a_lease_that_is_renewed_is_somebodys() {
             for second in 0.. {
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                 for lease in &leases {
-                    std::fs::write(lease, format!("900000000{second:04}\n")).unwrap();
+                    std::fs::write(lease, format!("2000000{second:04}\n")).unwrap();
                 }
             }
         }

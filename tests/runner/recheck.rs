@@ -3,7 +3,7 @@
 
 use lemctl::clock::HostClock;
 use lemctl::execution::{Event, Verdict};
-use lemctl::manifest::verify;
+use lemctl::manifest::{mend_seal, verify};
 use lemctl::runner::{Ended, Opened, RunnerError, reopen};
 
 use crate::crash::died_at;
@@ -105,6 +105,23 @@ async fn a_seal_without_its_files_gets_them_again() {
     std::fs::remove_file(&files[0]).unwrap();
     reopen(stage.folders()).unwrap().mend_seal().unwrap();
     assert_eq!(read(), sealed);
+}
+
+/// Another version of lemctl may make another manifest of the same journal: what was sealed is not replaced by it.
+#[tokio::test(start_paused = true)]
+async fn a_manifest_that_would_be_another_is_not_written() {
+    let stage = Stage::new(&four());
+    stage.up().await.unwrap();
+    let folders = stage.folders();
+    let manifest = folders.manifests().join("manifest.json");
+    std::fs::remove_file(&manifest).unwrap();
+    let opened = reopen(folders.clone()).unwrap();
+    // The journal's end stands in the manifest.
+    let elsewhere = opened.journal.head();
+    let said = mend_seal(&folders, &opened.planned.campaign, &opened.state, elsewhere);
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("is gone"), "{said}");
+    assert!(!manifest.exists());
 }
 
 /// The list cannot be written, and what helps is not refused for it.
