@@ -13,11 +13,6 @@ use lemctl::containers::docker::DockerEngine;
 use lemctl::containers::{ContainerEngine, ExecOutput};
 use tokio::io::AsyncWriteExt;
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd")
         .expect("Linux has /proc")

@@ -246,7 +246,7 @@ async fn what_stands_of_another_root_is_not_ours() {
     let ours_only = [format!("lem-{DEAD}-reference")].into();
     let theirs = theirs.difference(&ours_only).cloned().collect();
     let found = standing(&stage.engine, &stage.root()).await.unwrap();
-    assert_eq!(found, [ours.clone()]);
+    assert_eq!(found, std::slice::from_ref(&ours));
     remove_left_over(&stage.engine, &ours).await.unwrap();
     let clock = &*stage.worker.clock;
     let fetches = remove_fetches(&stage.engine, &stage.root(), clock, false).await;

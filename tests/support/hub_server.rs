@@ -16,7 +16,9 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+#[allow(unused_imports, reason = "each test program uses a part of the kit")]
 pub use files::{files, weights};
+#[allow(unused_imports, reason = "each test program uses a part of the kit")]
 pub use lies::{OTHER_COMMIT, SECRET};
 
 /// The commit that every branch is.

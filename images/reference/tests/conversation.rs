@@ -5,7 +5,6 @@
 mod support;
 
 use std::fs;
-use std::time::Duration;
 
 use lem_protocol::{
     Event, MAX_LINE_BYTES, Mark, MarkName, Outcome, PROTOCOL_VERSION, RECORD_SCHEMA_VERSION,
