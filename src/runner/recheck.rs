@@ -5,7 +5,7 @@ use super::{Opened, RunnerError};
 use crate::clock::Clock;
 use crate::execution::{Attempt, Event, ResultFile};
 use crate::journal::{Head, replay};
-use crate::manifest::{SealError, check_result, mend_seal};
+use crate::manifest::{MANIFEST_FILE, SUMS_FILE, SealError, check_result, mend_seal};
 
 impl Opened {
     /// Writes what a sealed campaign lacks of its seal: manifest and list of hashes, where a crash came in between or
@@ -14,6 +14,13 @@ impl Opened {
     /// # Errors
     /// If a cited file is not what it was, the manifest cannot be made again, or something cannot be read or written.
     pub fn mend_seal(&self) -> Result<(), RunnerError> {
+        let folder = self.folders.manifests();
+        if [MANIFEST_FILE, SUMS_FILE]
+            .iter()
+            .all(|name| folder.join(name).exists())
+        {
+            return Ok(());
+        }
         let mut before = None;
         replay(&self.folders.results(), |entry| {
             if matches!(entry.event, Event::Sealed { .. }) {

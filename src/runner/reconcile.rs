@@ -73,21 +73,7 @@ pub async fn remove_left_over<E: ContainerEngine>(
     engine: &E,
     folders: &Folders,
 ) -> Result<Cleared, RunnerError> {
-    let mut cleared = Cleared::default();
-    if !Folders::is_id(&folders.id) {
-        // A stranger's folder may be called as something else of ours below `.lem`.
-        return Ok(cleared);
-    }
-    for look in 0..LOOKS {
-        if cleared.look(engine, folders, look).await? {
-            break;
-        }
-        tokio::time::sleep(BETWEEN).await;
-    }
-    if cleared.left.is_empty() {
-        live::remove(&folders.live())?;
-    }
-    Ok(cleared)
+    removed(engine, folders, || Some(())).await
 }
 
 /// The same of a campaign whose lemctl died. Its lock is held while something is looked at or removed and not between
@@ -99,44 +85,54 @@ pub(super) async fn remove_dead<E: ContainerEngine>(
     engine: &E,
     folders: &Folders,
 ) -> Result<Cleared, RunnerError> {
+    let results = folders.results();
+    // Whoever has it for long is left alone at once; taking it would wait for them.
+    let free = || !Lock::is_held(&results);
+    removed(engine, folders, || {
+        free().then(|| Lock::take(&results).ok())?
+    })
+    .await
+}
+
+/// Looks and removes a few times, each time with what `hold` gives, for as long as it gives something.
+async fn removed<E: ContainerEngine, Held>(
+    engine: &E,
+    folders: &Folders,
+    hold: impl Fn() -> Option<Held>,
+) -> Result<Cleared, RunnerError> {
     let mut cleared = Cleared::default();
     if !Folders::is_id(&folders.id) {
+        // A stranger's folder may be called as something else of ours below `.lem`.
         return Ok(cleared);
     }
-    for look in 0..LOOKS {
-        let results = folders.results();
-        // Whoever has it for long is left alone at once; taking it would wait for them.
-        if Lock::is_held(&results) {
-            break;
-        }
-        let Ok(lock) = Lock::take(&results) else {
-            break;
-        };
-        let nothing_more = cleared.look(engine, folders, look).await?;
-        if cleared.left.is_empty() && (nothing_more || look + 1 == LOOKS) {
+    for look in 1..=LOOKS {
+        let Some(held) = hold() else { break };
+        let nothing_more = cleared.look(engine, folders, look == 1).await?;
+        let last = nothing_more || look == LOOKS;
+        if last && cleared.left.is_empty() {
             live::remove(&folders.live())?;
         }
-        if nothing_more {
+        if last {
             break;
         }
-        drop(lock);
+        drop(held);
         tokio::time::sleep(BETWEEN).await;
     }
     Ok(cleared)
 }
 
 impl Cleared {
-    /// Removes what is found; gives whether nothing more is to be expected. The first look is number 0.
+    /// Removes what is found; gives whether nothing more is to be expected.
     async fn look<E: ContainerEngine>(
         &mut self,
         engine: &E,
         folders: &Folders,
-        look: usize,
+        first: bool,
     ) -> Result<bool, EngineError> {
         let found = left_over(engine, folders, None).await?;
         self.left.clear();
         // Whatever a session stands up, its live folder was there before.
-        if found.is_empty() && (look > 0 || !folders.live().exists()) {
+        if found.is_empty() && (!first || !folders.live().exists()) {
             return Ok(true);
         }
         for container in found {

@@ -4,6 +4,7 @@
 use std::os::unix::fs::symlink;
 
 use camino::Utf8PathBuf;
+use lemctl::journal::{Journal, Lock, replay};
 use lemctl::runner::create;
 
 use crate::stage::{EIGHT, Stage};
@@ -50,6 +51,23 @@ fn a_campaign_does_not_begin_behind_a_link() {
         std::fs::remove_file(&path).unwrap();
         stage.create();
     }
+}
+
+/// Somebody else's journal, whole as it is, is neither taken for the campaign's nor written on.
+#[test]
+fn no_journal_is_read_or_written_through_a_link() {
+    let stage = Stage::new(EIGHT);
+    drop(stage.create());
+    let results = stage.folders().results();
+    let replayed = replay(&results, |_| Ok(())).unwrap();
+    let other = stage.root().join("other.jsonl");
+    std::fs::rename(stage.journal(), &other).unwrap();
+    symlink(&other, stage.journal()).unwrap();
+    let whole = std::fs::read(&other).unwrap();
+    assert!(replay(&results, |_| Ok(())).is_err());
+    let lock = Lock::take(&results).unwrap();
+    assert!(Journal::open(&results, lock, &replayed).is_err());
+    assert_eq!(std::fs::read(&other).unwrap(), whole);
 }
 
 /// The top folders are the user's, who may have laid them on another disk.
