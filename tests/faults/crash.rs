@@ -19,6 +19,8 @@ const NAME: &str = "crash";
 const FILE: &str = "campaigns/crash.yaml";
 const UP: [&str; 3] = ["campaign", "up", FILE];
 const RESUME: [&str; 3] = ["campaign", "resume", NAME];
+/// In how many campaigns every kind of event must have been killed at.
+const CAMPAIGNS: usize = 6;
 
 /// Two experiments that work, and two whose engine is refused: it fits the catalogue and no machine. One cycle more than
 /// `auto` begins with, because no interval is as narrow as the target.
@@ -88,21 +90,23 @@ fn begun(text: &str) -> Option<Project> {
     Some(project)
 }
 
-/// Sends `signal` at each kind of event once, resuming after each; looks at what is left with `after`.
+/// Sends `signal` at each kind of event that is not in `seen` once, and adds it, resuming after each; looks at what is
+/// left with `after`.
 fn at_every_kind(
     project: &Project,
     signal: Signal,
+    seen: &mut BTreeSet<String>,
     after: impl Fn(&Files<'_>, &str, &Said),
-) -> BTreeSet<String> {
-    let mut seen = BTreeSet::new();
+) {
+    let mut arguments = UP;
     loop {
-        let arguments = if seen.is_empty() { UP } else { RESUME };
-        let (kind, said) = signal_at_a_new_kind(project, NAME, &arguments, signal, &mut seen);
+        let (kind, said) = signal_at_a_new_kind(project, NAME, &arguments, signal, seen);
+        arguments = RESUME;
         let files = Files::of(project, NAME);
         hold(&files);
         let Some(kind) = kind else {
             assert_eq!(said.code, Some(5), "after {seen:?}: {said:#?}");
-            return seen;
+            return;
         };
         after(&files, &kind, &said);
     }
@@ -124,21 +128,32 @@ fn assert_sealed(project: &Project, runs: usize) {
     clean(project, &files);
 }
 
+/// A kill that takes effect late can leave out a kind that comes once in a campaign: that one is killed at in another.
 #[test]
 fn docker_killed_as_each_kind_of_event_is_on_disk() {
-    let Some(project) = begun(&all_kinds()) else {
-        return;
-    };
-    let seen = at_every_kind(&project, Signal::KILL, |_, kind, said| {
-        assert_eq!(said.code, None, "{kind}: {said:#?}");
-    });
-    let missed: Vec<&&str> = OF_A_LIFE
-        .iter()
-        .filter(|kind| !seen.contains(**kind))
-        .collect();
-    assert_eq!(missed, Vec::<&&str>::new(), "killed at {seen:?}");
-    assert_sealed(&project, 16);
-    changes_of_mind(&project);
+    let mut seen = BTreeSet::new();
+    for _ in 0..CAMPAIGNS {
+        let Some(project) = begun(&all_kinds()) else {
+            return;
+        };
+        at_every_kind(&project, Signal::KILL, &mut seen, |_, kind, said| {
+            assert_eq!(said.code, None, "{kind}: {said:#?}");
+        });
+        assert_sealed(&project, 16);
+        if missed(&seen).is_empty() {
+            changes_of_mind(&project);
+            return;
+        }
+    }
+    panic!(
+        "in {CAMPAIGNS} campaigns none died at {:?}, but at {seen:?}",
+        missed(&seen)
+    );
+}
+
+fn missed(seen: &BTreeSet<String>) -> Vec<&'static str> {
+    let kinds = OF_A_LIFE.into_iter();
+    kinds.filter(|kind| !seen.contains(*kind)).collect()
 }
 
 /// The same where the user asks for something: an edit, a retry, what is lost, another catalogue. Continues a sealed
@@ -221,7 +236,8 @@ fn docker_ctrl_c_as_each_kind_of_event_is_on_disk_ends_in_order() {
     let Some(project) = begun(&all_kinds()) else {
         return;
     };
-    let seen = at_every_kind(&project, Signal::INT, |files, kind, said| {
+    let mut seen = BTreeSet::new();
+    at_every_kind(&project, Signal::INT, &mut seen, |files, kind, said| {
         // Where nothing was due any more the campaign is sealed all the same: its verdicts say how it ended.
         let sealed = files.events().last().unwrap().get("sealed").is_some();
         let code = if sealed { Some(5) } else { Some(130) };
