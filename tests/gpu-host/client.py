@@ -5,7 +5,8 @@
 
 It shares nothing with lemctl or its worker but the prompts (a workload file of the campaign, results/…/inputs or the control
 folder). Run it on the same host and in the same hour as the campaign: figures of different hosts differ by their CPUs.
-Steady state is from the moment at which every place has had its first token to the end of sending; every figure is of it.
+Steady state is from the moment at which every place has had its first token to the end of sending; every figure is of it,
+and latencies are those of the requests that finished in it, as lemctl's are: the first of each place waited for the others.
 A short window before the first one is thrown away.
 """
 
@@ -39,8 +40,7 @@ async def window(llm, prompts: list[dict], concurrency: int, counter: Counter, l
     from vllm.sampling_params import RequestOutputKind
 
     tokens: list[float] = []
-    first: list[tuple[float, float]] = []
-    gaps: list[tuple[float, float]] = []
+    finished: list[tuple[float, float, list[float]]] = []
     ramped: dict[int, float] = {}
     energy: list[tuple[float, float]] = []
     begin = time.monotonic()
@@ -54,19 +54,20 @@ async def window(llm, prompts: list[dict], concurrency: int, counter: Counter, l
                 temperature=0.0, max_tokens=prompt["output_tokens"], ignore_eos=True, detokenize=False,
                 output_kind=RequestOutputKind.DELTA,
             )
-            sent, last = time.monotonic(), None
+            sent, last, ttft, gaps = time.monotonic(), 0.0, 0.0, []
             request = TokensPrompt(prompt_token_ids=prompt["input_ids"])
             async for output in llm.generate(request, params, f"{concurrency}-{told}-{number}"):
                 now, new = time.monotonic(), len(output.outputs[0].token_ids)
                 if new == 0:
                     continue
                 tokens.extend([now] * new)
-                if last is None:
-                    first.append((now, now - sent))
+                if ttft == 0.0:
+                    ttft = now - sent
                     ramped.setdefault(own, now)
                 else:
-                    gaps.extend([(now, (now - last) / new)] * new)
+                    gaps.extend([(now - last) / new] * new)
                 last = now
+            finished.append((last, ttft, gaps))
 
     async def watch() -> None:
         while time.monotonic() - begin < length:
@@ -79,8 +80,9 @@ async def window(llm, prompts: list[dict], concurrency: int, counter: Counter, l
     inside = [one for one in energy if max(ramped.values()) <= one[0] <= begin + length]
     (start, low), (end, high) = inside[0], inside[-1]
     made = sum(start < at <= end for at in tokens)
-    ttft = sorted(value for at, value in first if start < at <= end)
-    itl = sorted(value for at, value in gaps if start < at <= end)
+    judged = [one for one in finished if start < one[0] <= end]
+    ttft = sorted(value for _, value, _ in judged)
+    itl = sorted(value for _, _, values in judged for value in values)
     print(
         f"{concurrency:4} in flight: {end - start:.1f} s, {made / (end - start):.0f} tokens/s, {(high - low) / made:.4f} J/token, "
         f"{(high - low) / (end - start):.0f} W, TTFT p50 {ttft[len(ttft) // 2] * 1e3:.1f} ms, ITL p50 {itl[len(itl) // 2] * 1e3:.2f} ms",

@@ -107,39 +107,42 @@ class Window:
             first = min(first, len(self._prompts))
         whole = self._until is None or isinstance(self._arrival, BatchArrival)
         self._arrive(first)
-        while True:
-            goes_on(len(self._finished))
-            before = len(self._finished)
-            self._take(self._engine.advance(WAIT_SECONDS))
-            ended = len(self._finished) - before
+
+        def step(chunks: Sequence[Chunk]) -> float | None:
+            ended = self._take(chunks)
             is_boundary = not self._in_flight if whole else ended > 0
-            if not is_boundary:
-                continue
-            if self._is_enough(self._last_ns - start_ns):
-                return self._last_ns
-            self._arrive(first if whole else ended)
+            if is_boundary:
+                if self._is_enough(self._last_ns - start_ns):
+                    return None
+                self._arrive(first if whole else ended)
+            goes_on(len(self._finished))
+            return WAIT_SECONDS
+
+        self._engine.drive(step)
+        return self._last_ns
 
     def _run_open(self, start_ns: int, drain_seconds: int, goes_on: Callable[[int], None]) -> int:
         """Each request when it is due, whatever became of those before it."""
         last_due_ns = start_ns + (self._arrivals_ns[-1] if self._arrivals_ns else 0)
         give_up_ns = last_due_ns + drain_seconds * 1_000_000_000
-        while True:
+        now_ns = start_ns
+
+        def step(chunks: Sequence[Chunk]) -> float | None:
+            nonlocal now_ns
+            self._take(chunks)
             goes_on(len(self._finished))
             now_ns = time.monotonic_ns()
             self._arrive(self._due_by(now_ns - start_ns), start_ns)
             if self._next == len(self._arrivals_ns):
-                if not self._in_flight:
-                    return self._last_ns
-                if now_ns >= give_up_ns:
-                    return max(now_ns, self._last_ns)
+                if not self._in_flight or now_ns >= give_up_ns:
+                    return None
                 until_ns = give_up_ns
             else:
                 until_ns = start_ns + self._arrivals_ns[self._next]
-            timeout = min(max(until_ns - time.monotonic_ns(), 0) / 1e9, WAIT_SECONDS)
-            if self._in_flight:
-                self._take(self._engine.advance(timeout))
-            else:
-                time.sleep(timeout)
+            return min(max(until_ns - time.monotonic_ns(), 0) / 1e9, WAIT_SECONDS)
+
+        self._engine.drive(step)
+        return max(now_ns, self._last_ns) if self._in_flight else self._last_ns
 
     def _due_by(self, elapsed_ns: int) -> int:
         """How many of the requests that have not arrived are due."""
@@ -168,7 +171,9 @@ class Window:
         self._in_flight.update((request.submission.ordinal, request) for request in lot)
         self._engine.submit([request.submission for request in lot], self._settings)
 
-    def _take(self, chunks: Sequence[Chunk]) -> None:
+    def _take(self, chunks: Sequence[Chunk]) -> int:
+        """Gives how many requests finished."""
+        before = len(self._finished)
         for chunk in chunks:
             request = self._in_flight.get(chunk.ordinal)
             if request is None:
@@ -184,6 +189,7 @@ class Window:
                 f"the window has {self._next} requests and {self._tokens} tokens, more than a record can hold",
                 "measure fewer tokens: lower min_seconds or min_requests",
             )
+        return len(self._finished) - before
 
 
 def in_flight(arrival: Arrival, settings: Settings) -> int:

@@ -1,18 +1,18 @@
 """What an engine is to the worker: small enough that a synchronous loop and a server with a scheduler of its own
 are both one.
 
-The worker pulls: it submits requests and then asks `advance` again and again for what exists by now. So arrivals,
-minima, boundaries and what is unfinished are decided in one place (`window.py`) and by one thread, whatever the
-engine. An engine knows nothing of windows, files and the protocol's lines. All times are CLOCK_MONOTONIC ns
-(`time.monotonic_ns`). What goes wrong may be raised as it comes: `diagnose.py` gives it a code and a hint; an
-engine raises `Fault` where it knows better.
+The worker steers: it submits requests, and between two steps it is told what exists by now (`drive`). So arrivals,
+minima, boundaries and what is unfinished are decided in one place (`window.py`), whatever the engine, and by the
+thread that the tokens come to: two that take turns hold each other up. An engine knows nothing of windows, files and
+the protocol's lines. All times are CLOCK_MONOTONIC ns (`time.monotonic_ns`). What goes wrong may be raised as it
+comes: `diagnose.py` gives it a code and a hint; an engine raises `Fault` where it knows better.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from lem_worker.answers import Profile, QualityOutput
 from lem_worker.fault import Code, Fault
@@ -48,9 +48,8 @@ class Submission:
     natural: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """News of one request."""
+class Chunk(NamedTuple):
+    """News of one request. There is one for every token: a tuple is made in a third of a frozen dataclass's time."""
 
     ordinal: int
     # Tokens that are new, from ids; 0 is allowed.
@@ -80,7 +79,8 @@ class Settings:
 
 
 class Engine(ABC):
-    """One engine, in one process, loaded once. Every method is called from the same thread."""
+    """One engine, in one process, loaded once. Every method is called from the same thread, but for `submit`, which
+    `drive`'s step calls too."""
 
     # The backend's name, as in catalogues and LEM_BACKEND.
     NAME: ClassVar[str]
@@ -121,6 +121,13 @@ class Engine(ABC):
         it has nothing to do. A step is one token of what runs, so that a cancel is seen between two. The chunk with
         a request's last token says `finished`, and no other of it follows.
         """
+
+    def drive(self, step: Callable[[Sequence[Chunk]], float | None]) -> None:
+        """Advances until `step` returns None or raises. It is called with nothing new first, then with what is new
+        after each step, and gives the timeout of the next."""
+        timeout_seconds = step(())
+        while timeout_seconds is not None:
+            timeout_seconds = step(self.advance(timeout_seconds))
 
     @abstractmethod
     def abort(self) -> None:

@@ -9,9 +9,8 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lem_worker.engines.base import Chunk, Engine, Settings, Submission
 from lem_worker.fault import Code, Fault
@@ -23,12 +22,11 @@ LOOK_SECONDS = 0.1
 # How long the loop may take to stop.
 CLOSE_SECONDS = 2.0
 # Rounds of the loop without anything new after which a step's tokens are all there: an engine hands a large step
-# over in parts, with other work of the loop in between.
+# over in parts, with other work of the loop in between. A loop that lags behind its engine is never quiet.
 QUIET_ROUNDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """What an engine's stream says of one request."""
 
     tokens: int
@@ -50,6 +48,9 @@ class StreamingEngine(Engine):
         # From here on of the loop's thread alone.
         self._wake = asyncio.Event()
         self._news: list[Chunk] = []
+        # Whose news they are: a request speaks once in a step, so one that speaks again is of the next.
+        self._spoke: set[int] = set()
+        self._is_next_step = False
         self._failure: Exception | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -82,6 +83,10 @@ class StreamingEngine(Engine):
     def advance(self, timeout_seconds: float) -> Sequence[Chunk]:
         return self.within(self._wait(timeout_seconds))
 
+    def drive(self, step: Callable[[Sequence[Chunk]], float | None]) -> None:
+        """Within the loop: an engine at full load leaves another thread no time to answer within a step."""
+        self.within(self._drive(step))
+
     def abort(self) -> None:
         self.within(self._abort())
 
@@ -99,13 +104,18 @@ class StreamingEngine(Engine):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def _drive(self, step: Callable[[Sequence[Chunk]], float | None]) -> None:
+        timeout_seconds = step(())
+        while timeout_seconds is not None:
+            timeout_seconds = step(await self._wait(timeout_seconds))
+
     async def _wait(self, timeout_seconds: float) -> list[Chunk]:
         if not self._news and self._failure is None:
             timer = self._loop.call_later(timeout_seconds, self._wake.set)
             await self._wake.wait()
             timer.cancel()
         quiet = 0
-        while quiet < QUIET_ROUNDS:
+        while quiet < QUIET_ROUNDS and not self._is_next_step:
             before = len(self._news)
             await asyncio.sleep(0)
             quiet = quiet + 1 if len(self._news) == before else 0
@@ -113,7 +123,12 @@ class StreamingEngine(Engine):
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+        return self._take_news()
+
+    def _take_news(self) -> list[Chunk]:
         news, self._news = self._news, []
+        self._spoke.clear()
+        self._is_next_step = False
         return news
 
     async def _follow(self, request: Submission, settings: Settings) -> None:
@@ -125,6 +140,8 @@ class StreamingEngine(Engine):
                 is_finished = news.finish is not None
                 if news.finish not in (None, "length", "stop"):
                     raise Fault(Code.ENGINE_FAILED, f"the engine ended request {request.ordinal}: {news.finish}")
+                self._is_next_step = self._is_next_step or request.ordinal in self._spoke
+                self._spoke.add(request.ordinal)
                 self._news.append(
                     Chunk(
                         ordinal=request.ordinal,
@@ -151,7 +168,7 @@ class StreamingEngine(Engine):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._news.clear()
+        self._take_news()
         self._wake.clear()
         await self.settle()
         if self._failure is not None:
