@@ -22,7 +22,8 @@ LOOK_SECONDS = 0.1
 # How long the loop may take to stop.
 CLOSE_SECONDS = 2.0
 # Rounds of the loop without anything new after which a step's tokens are all there: an engine hands a large step
-# over in parts, with other work of the loop in between. A loop that lags behind its engine is never quiet.
+# over in parts, with other work of the loop in between. A loop that lags behind its engine is never quiet: there the
+# next step's first news ends the wait.
 QUIET_ROUNDS = 2
 
 
